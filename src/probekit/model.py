@@ -1,0 +1,297 @@
+"""The nouns: what is recorded, stored and sent.
+
+Every room uses these and none adds to them behind the others' backs. Frozen,
+slotted, units in the names. Nothing here does I/O or reads a clock.
+"""
+
+from array import array
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+from probekit.histogram import Histogram
+
+Scalar: TypeAlias = "str | bool | int | float"
+AttributeValue: TypeAlias = "Scalar | Sequence[Scalar]"
+Attributes: TypeAlias = Mapping[str, AttributeValue]
+FrozenAttributes: TypeAlias = "tuple[tuple[str, AttributeValue], ...]"
+Kind: TypeAlias = Literal["counter", "up_down_counter", "gauge", "histogram"]
+Signal: TypeAlias = Literal["metrics", "events", "spans"]
+
+SEVERITY_INFO = 9
+SEVERITY_WARN = 13
+SEVERITY_ERROR = 17
+SEVERITY_FATAL = 21
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One instrument with one set of attributes.
+
+    Attributes:
+        name: Dotted metric name, as NAMES of the semantic conventions.
+        kind: What the numbers mean and how they merge.
+        unit: UCUM unit, ``s``, ``By``, ``{order}``; empty when none.
+        attributes: Sorted by key; values are scalars or tuples of scalars.
+        description: One line for people; not part of the identity.
+        ends_with_process: True for an up-down counter that describes the process
+            itself (requests in flight): what a dead process left is taken back.
+    """
+
+    name: str
+    kind: Kind
+    unit: str = ""
+    attributes: FrozenAttributes = ()
+    description: str = field(default="", compare=False)
+    ends_with_process: bool = field(default=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened once: a business event, an exception, a log record.
+
+    Attributes:
+        time_unix_ns: When, wall clock, nanoseconds since 1970.
+        name: Event name, ``order.refunded``; ``exception`` for exceptions.
+        attributes: Scrubbed; types are kept.
+        severity: OpenTelemetry severity number, 1 to 24; 9 is info, 17 error.
+        body: Text for people; may be empty.
+        trace_id: 32 hex digits, or empty.
+        span_id: 16 hex digits, or empty.
+        number: Rises by one in the buffer; 0 before the buffer has it.
+    """
+
+    time_unix_ns: int
+    name: str
+    attributes: Attributes = field(default_factory=dict)
+    severity: int = SEVERITY_INFO
+    body: str = ""
+    trace_id: str = ""
+    span_id: str = ""
+    number: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Errors of one kind at one place, grouped.
+
+    Attributes:
+        fingerprint: 16 hex digits over the type and the application's frames.
+        type: Qualified class name, ``shop.PaymentError``; builtins have no module.
+        message: The newest message, scrubbed, at most 256 characters.
+        culprit: ``module.function`` of the innermost frame of the application.
+        stack: A sample traceback, scrubbed, without local variables.
+        first_seen_unix_ns: Oldest occurrence, nanoseconds since 1970.
+        last_seen_unix_ns: Newest occurrence, nanoseconds since 1970.
+        count: Occurrences, exact.
+    """
+
+    fingerprint: str
+    type: str
+    message: str
+    culprit: str
+    stack: str
+    first_seen_unix_ns: int
+    last_seen_unix_ns: int
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class SpanEvent:
+    """A moment inside a span."""
+
+    time_unix_ns: int
+    name: str
+    attributes: Attributes = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class SpanLink:
+    """A pointer from one span to another."""
+
+    trace_id: str
+    span_id: str
+    attributes: Attributes = field(default_factory=dict)
+    trace_state: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """One timed operation of a trace.
+
+    Attributes:
+        trace_id: 32 hex digits.
+        span_id: 16 hex digits.
+        parent_span_id: 16 hex digits, or empty for a root.
+        name: Low-cardinality name, ``GET /orders/<id>``.
+        kind: OpenTelemetry's number: 1 internal, 2 server, 3 client, 4 producer,
+            5 consumer.
+        start_unix_ns: Wall clock, nanoseconds since 1970.
+        end_unix_ns: Wall clock, nanoseconds since 1970.
+        status: 0 unset, 1 ok, 2 error.
+        status_message: Text of an error status.
+        flags: W3C trace flags.
+        scope: Instrumentation scope's name.
+        number: Rises by one in the buffer; 0 before the buffer has it.
+    """
+
+    trace_id: str
+    span_id: str
+    parent_span_id: str
+    name: str
+    kind: int
+    start_unix_ns: int
+    end_unix_ns: int
+    attributes: Attributes = field(default_factory=dict)
+    events: Sequence[SpanEvent] = ()
+    links: Sequence[SpanLink] = ()
+    status: int = 0
+    status_message: str = ""
+    trace_state: str = ""
+    flags: int = 1
+    scope: str = "probekit"
+    number: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """What one series did in one window.
+
+    Attributes:
+        series: Which series.
+        value: A float for counters (the delta of the window), up-down counters
+            (likewise) and gauges (the last value); a histogram for histograms.
+        count: Measurements behind it, for the books; at least 1.
+        series_id: The buffer's id of the series; rises with first appearance.
+    """
+
+    series: Series
+    value: "float | Histogram"
+    count: int = 1
+    series_id: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A closed interval ``[start, end)`` and all points in it; never changes.
+
+    Attributes:
+        id: Rises by one in the buffer; (buffer id, window id) names its content.
+        start_unix_ns: Nanoseconds since 1970.
+        end_unix_ns: Nanoseconds since 1970; above the start.
+        points: At most one for each series.
+        epoch: Rises by one at each large step of the wall clock; windows of
+            different epochs may overlap.
+        measurements: Recorded values in it, for the books.
+    """
+
+    id: int
+    start_unix_ns: int
+    end_unix_ns: int
+    points: Sequence[Point] = ()
+    epoch: int = 0
+    measurements: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """Who speaks: ``service.name``, ``host.name``, ``service.instance.id``, ..."""
+
+    attributes: Attributes = field(default_factory=dict)
+
+    @property
+    def service(self) -> str:
+        """The service's name, or ``unknown_service``."""
+        return str(self.attributes.get("service.name", "unknown_service"))
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What an exporter is handed: closed windows, events and spans, oldest first.
+
+    The same records always make the same batch key, so that a receiver with a
+    place for an idempotency key can refuse a repetition.
+
+    Attributes:
+        buffer_id: 32 hex digits, drawn when the buffer file was made.
+        resource: Who speaks.
+        windows: Ids rising.
+        events: Numbers rising.
+        spans: Numbers rising.
+    """
+
+    buffer_id: str
+    resource: Resource
+    windows: Sequence[Window] = ()
+    events: Sequence[Event] = ()
+    spans: Sequence[Span] = ()
+
+    def __len__(self) -> int:
+        """Records in the batch: points, events and spans."""
+        points = sum(len(window.points) for window in self.windows)
+        return points + len(self.events) + len(self.spans)
+
+    @property
+    def key(self) -> str:
+        """Idempotency key, the same whenever the same records are sent again."""
+        windows = [window.id for window in self.windows]
+        events = [event.number for event in self.events]
+        spans = [span.number for span in self.spans]
+        ranges = (
+            f"{prefix}{numbers[0]}-{numbers[-1]}.{len(numbers)}"
+            for prefix, numbers in (("w", windows), ("e", events), ("s", spans))
+            if numbers
+        )
+        return f"{self.buffer_id}:{':'.join(ranges)}:{len(self)}"
+
+
+@dataclass(slots=True)
+class Harvest:
+    """What one drain of a process yields, and one frame of a segment holds.
+
+    Series are named by ids that are local to the process's table: ``series[id]``.
+    The table only grows; whoever writes the frame also writes the definitions that
+    its reader has not seen yet.
+
+    Attributes:
+        series: The process's table of series, indexed by local id.
+        sum_ids: Local ids of counters and up-down counters that changed.
+        sum_values: Their deltas, in the order of sum_ids.
+        sum_counts: How many ``add`` calls are behind each delta.
+        gauge_ids: Local ids of gauges that were set.
+        gauge_values: Their last values, in the order of gauge_ids.
+        gauge_counts: How many ``set`` calls are behind each value.
+        raw: (local id, values) of histograms with few values.
+        binned: (local id, histogram) of histograms with many values.
+        events: In the order of recording.
+        problems: Counts since the last drain.
+        spans: In the order of their ends.
+        losses: (signal, reason) → records that were recorded and dropped.
+    """
+
+    series: Sequence[Series] = ()
+    sum_ids: "array[int]" = field(default_factory=lambda: array("I"))
+    sum_values: "array[float]" = field(default_factory=lambda: array("d"))
+    sum_counts: "array[int]" = field(default_factory=lambda: array("Q"))
+    gauge_ids: "array[int]" = field(default_factory=lambda: array("I"))
+    gauge_values: "array[float]" = field(default_factory=lambda: array("d"))
+    gauge_counts: "array[int]" = field(default_factory=lambda: array("Q"))
+    raw: "list[tuple[int, Sequence[float]]]" = field(default_factory=list)
+    binned: "list[tuple[int, Histogram]]" = field(default_factory=list)
+    events: "list[Event]" = field(default_factory=list)
+    problems: "list[Problem]" = field(default_factory=list)
+    spans: "list[Span]" = field(default_factory=list)
+    losses: "dict[tuple[Signal, str], int]" = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        """True when there is anything to write."""
+        return bool(
+            self.sum_ids
+            or self.gauge_ids
+            or self.raw
+            or self.binned
+            or self.events
+            or self.problems
+            or self.spans
+            or self.losses
+        )

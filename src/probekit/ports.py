@@ -1,0 +1,83 @@
+"""The seams: small Protocols between the rooms, and the promises they carry.
+
+An exporter is written against this module and the model alone.
+"""
+
+from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
+
+from probekit.model import Batch, Harvest, Signal
+
+ALL_SIGNALS: "frozenset[Signal]" = frozenset({"metrics", "events", "spans"})
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryContract:
+    """What an exporter honestly promises.
+
+    Attributes:
+        signals: Which signals it takes; others pass its cursor untouched.
+        acknowledges: True when ``send`` returns only after the far side said yes.
+        idempotent: True when the far side recognises a repeated batch by its key.
+        accepts_past: True when old windows may be sent; else they are skipped and
+            counted once older than max_age_s.
+        max_age_s: Oldest data the far side takes, seconds; None for any age.
+        max_records: Most records in one batch.
+        deadline_s: Longest time that one ``send`` may take, seconds.
+    """
+
+    signals: "frozenset[Signal]" = field(default=ALL_SIGNALS)
+    acknowledges: bool = True
+    idempotent: bool = False
+    accepts_past: bool = True
+    max_age_s: "float | None" = None
+    max_records: int = 4000
+    deadline_s: float = 10.0
+
+
+@runtime_checkable
+class Exporter(Protocol):
+    """Takes batches to one backend."""
+
+    @property
+    def contract(self) -> DeliveryContract:
+        """The honest promise."""
+
+    def send(self, batch: Batch) -> None:
+        """Return when the far side has the batch.
+
+        Args:
+            batch: Holds only signals of the contract; never empty.
+
+        Raises:
+            RetryLater: Not now; the same batch comes again.
+            TooLarge: Too much at once; it comes again in halves.
+            Forbidden: Credentials or address are wrong; it comes again, rarely.
+            Rejected: Never; the reason goes into the dead letters.
+
+        Threads:
+            The exporter's own shipping thread only; may block up to its deadline.
+
+        """
+
+    def close(self) -> None:
+        """Let go of sockets and files; called once, from the shipping thread."""
+
+
+class Drain(Protocol):
+    """Takes what a process has recorded since the last call."""
+
+    def __call__(self) -> Harvest:
+        """Return the harvest and forget it; called by one thread at a time."""
+
+
+class Journal(Protocol):
+    """Where a process puts its harvests so that they survive it."""
+
+    def append(self, harvest: Harvest, *, ship_now: bool = False) -> None:
+        """Write one frame; on return it survives the death of the process.
+
+        Raises:
+            OSError: The frame was not written; the harvest is still the caller's.
+
+        """
