@@ -1,0 +1,63 @@
+# The words used everywhere: demo, test, check, bench, ci. Each creates what it needs.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
+CHECK_PATHS := src tests examples benchmarks
+
+.PHONY: help demo test unit e2e backends check format bench docs clean
+
+help:  ## Show these words
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
+
+# One environment; remade when the project's own files change what belongs in it.
+$(VENV)/.made: pyproject.toml
+	@echo "» creating the environment in $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(PIP) install --upgrade "pip>=25.1"
+	@$(PIP) install --editable . --group test --group demo
+	@touch $@
+
+$(VENV)/.made-dev: $(VENV)/.made
+	@echo "» adding the development tools"
+	@$(PIP) install --group dev --group bench
+	@touch $@
+
+$(VENV)/.made-backends: $(VENV)/.made
+	@echo "» adding the clients of the real backends"
+	@$(PIP) install --group backends
+	@touch $@
+
+demo: $(VENV)/.made  ## Run the example shop through an outage and a kill, and count what arrived
+	@$(BIN)/python examples/shop/demo.py
+
+test: unit e2e  ## Run all tests that need no backend server
+
+unit: $(VENV)/.made
+	@echo "» tests of the rooms"
+	@$(BIN)/python -m pytest -q -n 2 -m "not e2e and not backend"
+
+e2e: $(VENV)/.made
+	@echo "» tests with real processes: gunicorn, fork, kill -9"
+	@$(BIN)/python -m pytest -q -m "e2e and not backend" tests
+
+backends: $(VENV)/.made-backends  ## Install the real backend servers and run the tests against them
+	@tests/backends/install.sh
+	@$(BIN)/python -m pytest -q -m backend tests
+
+check: $(VENV)/.made-dev  ## Lint, format, types, import walls, spelling
+	@echo "» ruff";         $(BIN)/ruff check $(CHECK_PATHS)
+	@echo "» ruff format";  $(BIN)/ruff format --check $(CHECK_PATHS)
+	@echo "» mypy";         $(BIN)/mypy
+	@echo "» pyright";      $(BIN)/pyright
+	@echo "» import walls"; $(BIN)/lint-imports
+	@echo "» codespell";    $(BIN)/codespell src tests docs examples benchmarks README.md CHANGELOG.md CONTRIBUTING.md
+
+format: $(VENV)/.made-dev  ## Let ruff format everything
+	@$(BIN)/ruff check --fix $(CHECK_PATHS); $(BIN)/ruff format $(CHECK_PATHS)
+
+bench: $(VENV)/.made-dev  ## Measure against the peers in one interleaved run
+	@$(BIN)/python benchmarks/run.py
+
+clean:  ## Remove what the words above created
+	rm -rf $(VENV) .venv-* build dist var .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
