@@ -2,11 +2,11 @@
 
 ```text
 ProbekitError
-├── ConfigError          a setting cannot be used; raised by configure() and at decoration
+├── ConfigError          a setting cannot be used; raised where it is set
 │   └── MissingExtra     an optional package is not installed; names the extra
-├── BadName              a metric or attribute name breaks the rules; raised at decoration
+├── BadName              a name breaks the rules; raised at decoration
 ├── BufferFailed         the buffer cannot be used as it is
-│   ├── BufferCorrupt    the file is not ours or fails its check; set aside, never deleted
+│   ├── BufferCorrupt    the file is not ours or fails its check; never deleted
 │   └── BufferBusy       another process holds the write lock longer than we may wait
 └── ExportError          a batch did not arrive
     ├── RetryLater       worth another try; may carry after_s

@@ -135,11 +135,8 @@ class Observer:
 
         """
         series_id = self._id("counter", name, attributes, unit)
-        last = self._last.get(series_id, 0.0 if since_start else None)
-        if last is None:
-            growth = 0.0
-        else:
-            growth = value - last if value >= last else value
+        last = self._last.get(series_id, 0.0 if since_start else value)
+        growth = value - last if value >= last else value
         self._add(series_id, value, growth)
 
     def _add(self, series_id: int, value: float, growth: float) -> None:

@@ -1,0 +1,90 @@
+"""Laws of the smallest rooms: names, clock, notices, batch keys."""
+
+import logging
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from probekit import notice as notice_room
+from probekit.clock import SYSTEM_CLOCK, cell_start_ns
+from probekit.errors import BadName, ProbekitError
+from probekit.model import Batch, Event, Point, Resource, Series, Window
+from probekit.naming import checked_name
+from probekit.notice import notice
+
+
+@pytest.mark.parametrize("name", ["", " a", "a ", "a\nb", "\x00", "x" * 201, 7, None])
+def test_a_name_that_breaks_a_rule_is_refused_by_name(name):
+    """The error is ours and is a ValueError as well."""
+    with pytest.raises(BadName) as caught:
+        checked_name(name)
+
+    assert isinstance(caught.value, (ProbekitError, ValueError))
+
+
+@pytest.mark.parametrize("name", ["shop.orders", "größe", "注文", "a b"])
+def test_names_of_any_script_pass(name):
+    """Each encoding translates for its backend; we keep what the user wrote."""
+    assert name == checked_name(name)
+
+
+@given(
+    moment_ns=st.integers(0, 4 * 10**18),
+    width_s=st.sampled_from([0.5, 1.0, 10.0, 60.0]),
+)
+def test_a_cell_holds_its_moment(moment_ns, width_s):
+    """The start is on the grid, at or before the moment, less than a width away."""
+    start_ns = cell_start_ns(moment_ns, width_s)
+
+    assert start_ns <= moment_ns < start_ns + width_s * 1e9
+    assert start_ns % int(width_s * 1e9) == 0
+
+
+def test_the_system_clock_moves_forward():
+    """Two monotonic readings never fall."""
+    first = SYSTEM_CLOCK.monotonic_s()
+
+    assert first <= SYSTEM_CLOCK.monotonic_s()
+    assert SYSTEM_CLOCK.wall_ns() > 1_700_000_000 * 10**9
+
+
+def test_a_cause_is_told_once_a_minute(caplog, monkeypatch):
+    """The second line within a minute is swallowed; another cause is not."""
+    monkeypatch.setattr(notice_room, "_last_told_s", {})
+    with caplog.at_level(logging.WARNING, "probekit"):
+        told = [notice("disk", "a"), notice("disk", "b"), notice("net", "c")]
+
+    assert [True, False, True] == told
+    assert ["a", "c"] == [record.message for record in caplog.records]
+
+
+def test_a_broken_log_handler_of_the_host_does_not_reach_the_host(monkeypatch):
+    """A notice never raises."""
+    monkeypatch.setattr(notice_room, "_last_told_s", {})
+
+    class Broken(logging.Handler):
+        def emit(self, record):
+            raise RuntimeError("host's handler")
+
+    logger = logging.getLogger("probekit")
+    handler = Broken()
+    logger.addHandler(handler)
+    try:
+        assert notice("disk", "text") is False
+    finally:
+        logger.removeHandler(handler)
+
+
+def test_the_same_records_make_the_same_batch_key():
+    """Sent again, a batch is recognised; other records make another key."""
+    point = Point(Series("a", "counter"), 1.0)
+    window = Window(7, 0, 10, (point,))
+    resource = Resource({"service.name": "shop"})
+    one = Batch("b", resource, (window,), (Event(1, "x", number=3),))
+    again = Batch("b", resource, (window,), (Event(1, "x", number=3),))
+    other = Batch("b", resource, (window,), (Event(1, "x", number=4),))
+
+    assert one.key == again.key
+    assert one.key != other.key
+    assert len(one) == 2
