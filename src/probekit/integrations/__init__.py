@@ -1,0 +1,1 @@
+"""Frameworks and libraries that probekit knows how to watch; one module each."""
