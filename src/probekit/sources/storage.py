@@ -23,6 +23,8 @@ _LOCAL_TYPES = frozenset(
     },
 )
 
+_NO_DISKS = ("loop", "ram", "zram")  # files and memory
+
 
 class Mount(Protocol):
     """A row of the mount table, as psutil tells it."""
@@ -69,13 +71,13 @@ def disks(observer: Observer) -> None:
 def whole_disks(block: Path = Path("/sys/block")) -> "frozenset[str] | None":
     """Names of disks that are no partitions and hold data; None when unknown.
 
-    A partition's figures are in its disk's; loop and RAM devices are files and memory.
+    A partition's figures are in its disk's.
     """
     try:
         names = [disk.name for disk in block.iterdir()]
     except OSError:
         return None
-    return frozenset(name for name in names if not name.startswith(("loop", "ram", "zram")))
+    return frozenset(name for name in names if not name.startswith(_NO_DISKS))
 
 
 class Filesystems:
