@@ -162,12 +162,16 @@ class Point:
         value: A float for counters (the delta of the window), up-down counters
             (likewise) and gauges (the last value); a histogram for histograms.
         count: Measurements behind it, for the books; at least 1.
+        total: The running total at the end of the window, over all processes and
+            restarts: a float for counters and up-down counters, a histogram where
+            the exporter's contract asks for cumulative ones; None for gauges.
         series_id: The buffer's id of the series; rises with first appearance.
     """
 
     series: Series
     value: "float | Histogram"
     count: int = 1
+    total: "float | Histogram | None" = None
     series_id: int = 0
 
 

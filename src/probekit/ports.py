@@ -22,6 +22,8 @@ class DeliveryContract:
         accepts_past: True when old windows may be sent; else they are skipped and
             counted once older than max_age_s.
         max_age_s: Oldest data the far side takes, seconds; None for any age.
+        cumulative: True when histogram points must carry their running total too
+            (sums always do): dearer to load, needed by cumulative backends.
         max_records: Most records in one batch.
         deadline_s: Longest time that one ``send`` may take, seconds.
     """
@@ -31,6 +33,7 @@ class DeliveryContract:
     idempotent: bool = False
     accepts_past: bool = True
     max_age_s: "float | None" = None
+    cumulative: bool = False
     max_records: int = 4000
     deadline_s: float = 10.0
 
