@@ -1,0 +1,181 @@
+"""Flask: every request timed and counted by method, route template and status.
+
+```python
+from probekit.integrations.flask import Probekit
+
+app = Flask(__name__)
+Probekit(app, exclude=["/health", "/static/*"])
+```
+
+Records ``http.server.request.duration`` and ``http.server.active_requests``, and
+unhandled exceptions. Never changes a response. Flask is imported when an application
+is given, not before.
+"""
+
+import re
+from collections.abc import Callable, Iterable
+from fnmatch import translate
+from typing import TYPE_CHECKING, Any
+
+from probekit.errors import ConfigError, MissingExtra
+from probekit.integrations.http import ServerMetrics, share_trace_ids
+from probekit.integrations.wsgi_exchange import KEY, Exchange, Stream
+from probekit.notice import notice
+
+if TYPE_CHECKING:
+    from flask import Flask, Response
+
+_EXTENSION = "probekit"
+
+
+class Probekit:
+    """Watches the requests of one or several Flask applications.
+
+    Example:
+        >>> from flask import Flask
+        >>> app = Flask("shop")
+        >>> watched = Probekit(app, exclude=["/health"])
+
+    """
+
+    def __init__(
+        self,
+        app: "Flask | None" = None,
+        *,
+        exclude: "str | Iterable[str]" = (),
+    ) -> None:
+        """Watch *app* now, or later through ``init_app``.
+
+        Args:
+            app: The application; None in an application factory.
+            exclude: Paths that are not recorded, as the application's routes see them
+                (without the mount point); ``*`` stands for any text.
+
+        Raises:
+            ConfigError: A pattern is not text or does not begin with ``/`` or ``*``.
+
+        """
+        self._excluded = _compiled(exclude)
+        if app is not None:
+            self.init_app(app)
+
+    def init_app(self, app: "Flask") -> None:
+        """Watch the requests of *app*; a second time changes nothing.
+
+        Raises:
+            ConfigError: *app* is not a Flask application.
+            MissingExtra: Flask is not installed.
+
+        """
+        try:
+            import flask
+        except ImportError as error:
+            raise MissingExtra(
+                "Flask is not installed: pip install 'probekit[flask]'",
+            ) from error
+        if not isinstance(app, flask.Flask):
+            raise ConfigError(
+                f"Probekit watches a flask.Flask, got {type(app).__qualname__}",
+            )
+        if _EXTENSION in app.extensions:
+            return
+        app.extensions[_EXTENSION] = self
+        share_trace_ids()
+        # First in the list runs last: no other hook replaces the response afterwards.
+        app.after_request_funcs.setdefault(None, []).insert(0, _note_stream)
+        flask.got_request_exception.connect(_note_exception, app)
+        watch = Watch(app, self._excluded)
+        app.wsgi_app = watch  # type: ignore[method-assign]
+
+
+class Watch:
+    """The application's WSGI callable, with a clock around it."""
+
+    __slots__ = ("_app", "_excluded", "_inner", "_metrics")
+
+    def __init__(self, app: "Flask", excluded: "re.Pattern[str] | None") -> None:
+        """Stand in front of *app*'s present WSGI callable, middleware included."""
+        self._app = app
+        self._inner: Callable[..., Iterable[bytes]] = app.wsgi_app
+        self._excluded = excluded
+        self._metrics = ServerMetrics()
+
+    def __call__(
+        self,
+        environ: "dict[str, Any]",
+        start_response: "Callable[..., Any]",
+    ) -> "Iterable[bytes]":
+        """Answer as the application does.
+
+        Threads:
+            Any; never waits.
+
+        """
+        exchange = self._begun(environ, start_response)
+        if exchange is None:
+            return self._inner(environ, start_response)
+        try:
+            body = self._inner(environ, exchange.start_response)
+        except BaseException as error:
+            exchange.fail(error)
+            raise
+        if exchange.streamed:
+            return Stream(body, exchange)
+        exchange.end()
+        return body
+
+    def _begun(
+        self,
+        environ: "dict[str, Any]",
+        start_response: "Callable[..., Any]",
+    ) -> "Exchange | None":
+        excluded = self._excluded
+        try:
+            if excluded is not None and excluded.match(environ.get("PATH_INFO", "")):
+                return None
+            if KEY in environ:  # an application inside an application: one request
+                return None
+            return Exchange(environ, start_response, self._metrics, self._app.url_map)
+        except Exception:
+            notice("flask-begin", "probekit: a Flask request could not be watched")
+            return None
+
+
+def _compiled(exclude: "str | Iterable[str]") -> "re.Pattern[str] | None":
+    patterns = [exclude] if isinstance(exclude, str) else list(exclude)
+    for pattern in patterns:
+        if not isinstance(pattern, str) or not pattern.startswith(("/", "*")):
+            raise ConfigError(
+                f"exclude: {pattern!r} is not a path pattern such as '/health' or "
+                "'/static/*'",
+            )
+    if not patterns:
+        return None
+    return re.compile("|".join(map(translate, patterns)))
+
+
+def _note_stream(response: "Response") -> "Response":
+    """Tell the exchange whether the body is still to be made; a Flask hook."""
+    from flask import request
+
+    try:
+        exchange = request.environ.get(KEY)
+        if exchange is not None:
+            # A file that is passed through belongs to the server, which may have
+            # quicker ways to send it; wrapped, it would lose them.
+            exchange.streamed = response.is_streamed and not response.direct_passthrough
+    except Exception:
+        notice("flask-stream", "probekit: a Flask response could not be looked at")
+    return response
+
+
+def _note_exception(_app: "Flask", exception: Exception, **_: object) -> None:
+    """Record what no error handler took; a receiver of Flask's signal."""
+    from flask import request
+
+    try:
+        exchange = request.environ.get(KEY)
+        if exchange is not None:
+            exchange.note(exception)
+    except Exception:
+        notice("flask-error", "probekit: a Flask error could not be recorded")
