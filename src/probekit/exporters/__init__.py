@@ -1,0 +1,52 @@
+"""Encodings and transports: how each backend wants what was recorded.
+
+Comes here: ``delivery`` through the port ``Exporter``, and people who write exporters
+in code. Promises never to import a backend's library, open a socket or touch a file
+before an exporter is built.
+"""
+
+import importlib
+from typing import TYPE_CHECKING
+
+from probekit.exporters.registry import build, known_schemes
+
+if TYPE_CHECKING:
+    from probekit.exporters.console import Console
+    from probekit.exporters.file import File
+    from probekit.exporters.otlp.exporter import Otlp
+    from probekit.exporters.statsd.exporter import Statsd
+    from probekit.exporters.tcp import Tcp
+    from probekit.exporters.udp import Udp
+
+__all__ = (
+    "Console",
+    "File",
+    "Otlp",
+    "Statsd",
+    "Tcp",
+    "Udp",
+    "build",
+    "known_schemes",
+)
+
+_HOME_OF = {
+    "Console": "console",
+    "File": "file",
+    "Otlp": "otlp.exporter",
+    "Statsd": "statsd.exporter",
+    "Tcp": "tcp",
+    "Udp": "udp",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Load an exporter's module when its class is first asked for."""
+    home = _HOME_OF.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{home}"), name)
+
+
+def __dir__() -> "list[str]":
+    """The public names, loaded or not."""
+    return sorted(__all__)

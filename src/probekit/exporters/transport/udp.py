@@ -1,0 +1,160 @@
+"""Datagrams through one socket; lossy, and honest about it.
+
+A closed port is noticed where the system reports it (always on loopback): the batch
+then stays ours and goes on with the datagram that was refused.
+"""
+
+import errno
+import os
+import socket
+from collections.abc import Sequence
+
+from probekit.clock import SYSTEM_CLOCK, Clock
+from probekit.errors import RetryLater, TooLarge
+from probekit.exporters.transport.deadline import Deadline
+from probekit.exporters.transport.faults import as_export_error
+from probekit.exporters.transport.resolve import Resolver
+
+DATAGRAM_BYTES = 1432  # an Ethernet frame minus IPv6 and UDP headers and a margin
+LARGEST_DATAGRAM_BYTES = 65507
+_LOOKUP_LASTS_S = 60.0
+
+
+class UdpTransport:
+    """Sends datagrams to the first of its addresses.
+
+    Args:
+        addresses: (host, port), at least one; the next is used after a failure.
+        timeout_s: For one send with all of its datagrams, seconds.
+        clock: Only its monotonic reading is used.
+    """
+
+    __slots__ = (
+        "_addresses",
+        "_clock",
+        "_opened_s",
+        "_owner_pid",
+        "_resolver",
+        "_resume",
+        "_socket",
+        "timeout_s",
+    )
+
+    def __init__(
+        self,
+        addresses: "Sequence[tuple[str, int]]",
+        *,
+        timeout_s: float = 5.0,
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> None:
+        """Open nothing yet."""
+        self._addresses = list(addresses)
+        self._resolver = Resolver(socket.SOCK_DGRAM)
+        self._clock = clock
+        self._socket: socket.socket | None = None
+        self._owner_pid = 0
+        self._opened_s = 0.0
+        self._resume: tuple[str, int] = ("", 0)
+        self.timeout_s = timeout_s
+
+    @property
+    def where(self) -> str:
+        """The far side in words."""
+        host, port = self._addresses[0]
+        return f"{host}:{port}"
+
+    def send(self, datagrams: "Sequence[bytes]", key: str = "") -> None:
+        """Hand every datagram to the system.
+
+        Args:
+            datagrams: Each at most 65,507 bytes.
+            key: Names the batch: when the same key comes again after a refusal, the
+                datagrams that had gone out are not sent twice.
+
+        Raises:
+            RetryLater: Nobody listens, or the network is down.
+            TooLarge: The system refuses a datagram of this size.
+
+        """
+        deadline = Deadline(self.timeout_s, self.where, clock=self._clock)
+        start = self._resume[1] if key and key == self._resume[0] else 0
+        position = start
+        connection = self._open(deadline)
+        try:
+            for position in range(start, len(datagrams)):
+                connection.settimeout(deadline.left_s())
+                connection.send(datagrams[position])
+            position = len(datagrams)
+            _report(connection)
+        except OSError as error:
+            # The error belongs to an earlier datagram: the one before is in doubt.
+            self._resume = (key, max(start, position - 1))
+            self._fail()
+            if error.errno == errno.EMSGSIZE:
+                raise TooLarge(f"{self.where}: datagram too long") from None
+            raise as_export_error(error, self.where) from None
+        except RetryLater:
+            self._resume = (key, position)
+            raise
+        self._resume = ("", 0)
+
+    def _open(self, deadline: Deadline) -> socket.socket:
+        now_s = self._clock.monotonic_s()
+        fresh = now_s - self._opened_s < _LOOKUP_LASTS_S
+        if self._socket is not None and self._owner_pid == os.getpid() and fresh:
+            return self._socket
+        self.close()
+        host, port = self._addresses[0]
+        family, protocol, place = self._resolver.lookup(host, port, deadline)[0]
+        opened = socket.socket(family, socket.SOCK_DGRAM, protocol)
+        try:
+            opened.connect(place)
+        except OSError as error:
+            opened.close()
+            raise as_export_error(error, self.where) from None
+        self._socket, self._owner_pid, self._opened_s = opened, os.getpid(), now_s
+        return opened
+
+    def _fail(self) -> None:
+        self.close()
+        self._addresses.append(self._addresses.pop(0))
+
+    def close(self) -> None:
+        """Close the socket, if there is one."""
+        held, self._socket = self._socket, None
+        if held is not None:
+            held.close()
+
+
+def _report(connection: socket.socket) -> None:
+    """Raise what the system has learnt about the datagrams so far; never waits."""
+    error = connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+    if error:
+        raise OSError(error, os.strerror(error))
+
+
+def pack(lines: "Sequence[bytes]", limit_bytes: int) -> "list[bytes]":
+    """Join lines to datagrams of at most *limit_bytes*, in order.
+
+    Args:
+        lines: Without line ends, each at most *limit_bytes*; one that holds a line
+            end itself is kept in one piece.
+        limit_bytes: Longest datagram.
+
+    Example:
+        >>> pack([b"aa", b"bb", b"cc"], 5)
+        [b'aa\\nbb', b'cc']
+
+    """
+    datagrams: list[bytes] = []
+    held: list[bytes] = []
+    size = 0
+    for line in lines:
+        if held and size + 1 + len(line) > limit_bytes:
+            datagrams.append(b"\n".join(held))
+            held, size = [], 0
+        size += len(line) + bool(held)
+        held.append(line)
+    if held:
+        datagrams.append(b"\n".join(held))
+    return datagrams
