@@ -1,0 +1,69 @@
+"""OpenTelemetry's contrib instrumentations, for the libraries that we do not own.
+
+Whichever are installed announce themselves as entry points; they record against the
+global OpenTelemetry providers. One that fails is told and skipped.
+"""
+
+from collections.abc import Iterable
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+from probekit.notice import notice
+
+_GROUP = "opentelemetry_instrumentor"
+# Theirs for what probekit records itself: both would count every call twice.
+_OURS = {
+    "aiohttp-client", "asgi", "asyncio", "celery", "dbapi", "django", "exceptions",
+    "flask", "httpx", "logging", "psycopg", "psycopg2", "psycopg2-binary", "pymysql",
+    "redis", "requests", "sqlalchemy", "sqlite3", "system_metrics", "threading",
+    "urllib", "urllib3", "wsgi",
+}  # fmt: skip
+
+_active: "dict[str, Any]" = {}
+
+
+@cache
+def _found() -> "dict[str, EntryPoint]":
+    return {
+        point.name: point
+        for point in entry_points(group=_GROUP)
+        if point.name not in _OURS
+    }
+
+
+def names() -> "list[str]":
+    """Names of the instrumentations that are installed and not ours."""
+    return sorted(_found())
+
+
+def active() -> "list[str]":
+    """Names of those that are switched on by us."""
+    return sorted(_active)
+
+
+def activate(chosen: "Iterable[str]") -> None:
+    """Switch the *chosen* ones on; never raises."""
+    for name in chosen:
+        if name in _active:
+            continue
+        try:
+            instrumentor = _found()[name].load()()
+            if not getattr(instrumentor, "is_instrumented_by_opentelemetry", False):
+                instrumentor.instrument()
+                _active[name] = instrumentor
+        except Exception as error:
+            notice(
+                f"contrib-{name}",
+                f"OpenTelemetry's instrumentation of {name} was skipped: {error!r}",
+            )
+
+
+def deactivate() -> None:
+    """Switch off what :func:`activate` switched on; never raises."""
+    while _active:
+        name, instrumentor = _active.popitem()
+        try:
+            instrumentor.uninstrument()
+        except Exception as error:
+            notice(f"contrib-{name}", f"{name} could not be switched off: {error!r}")
