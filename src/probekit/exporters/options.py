@@ -4,6 +4,7 @@ A factory asks for every option it knows and then calls ``finish``, which refuse
 the names that nobody asked for. So the list of allowed names cannot drift.
 """
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from typing import TypeVar
@@ -135,7 +136,7 @@ def _flag(text: str) -> bool:
 
 def _rising(text: str) -> "tuple[float, ...]":
     found = tuple(float(part) for part in text.split(","))
-    pairs = zip(found, found[1:], strict=False)
+    pairs = itertools.pairwise(found)
     if not all(map(math.isfinite, found)) or any(a >= b for a, b in pairs):
         raise ValueError(text)
     return found

@@ -73,7 +73,7 @@ class Dialer:
         for tried in range(len(self._addresses)):
             try:
                 return self._dial_host(step, len(self._addresses) - tried)
-            except ExportError as error:
+            except ExportError as error:  # noqa: PERF203 - a network call dwarfs it
                 failure = error
                 self._addresses.append(self._addresses.pop(0))
         raise failure
@@ -156,7 +156,7 @@ def has_ended(connection: socket.socket) -> bool:
 
     What it sent meanwhile is read and dropped: no protocol of ours expects it.
     """
-    connection.setblocking(False)
+    connection.settimeout(0)
     try:
         for _ in range(_DRAIN_LIMIT_BYTES // 4096):
             if not connection.recv(4096):

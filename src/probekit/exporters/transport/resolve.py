@@ -8,7 +8,8 @@ from typing import TypeAlias
 from probekit.errors import RetryLater
 from probekit.exporters.transport.deadline import Deadline
 
-Address: TypeAlias = "tuple[int, int, tuple[str | int, ...]]"  # family, protocol, place
+Place: TypeAlias = "tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]"
+Address: TypeAlias = "tuple[int, int, Place]"  # family, protocol, what connect takes
 
 
 class Resolver:

@@ -134,7 +134,7 @@ def _report(connection: socket.socket) -> None:
 
 
 def pack(lines: "Sequence[bytes]", limit_bytes: int) -> "list[bytes]":
-    """Join lines to datagrams of at most *limit_bytes*, in order.
+    r"""Join lines to datagrams of at most *limit_bytes*, in order.
 
     Args:
         lines: Without line ends, each at most *limit_bytes*; one that holds a line
@@ -143,7 +143,7 @@ def pack(lines: "Sequence[bytes]", limit_bytes: int) -> "list[bytes]":
 
     Example:
         >>> pack([b"aa", b"bb", b"cc"], 5)
-        [b'aa\\nbb', b'cc']
+        [b'aa\nbb', b'cc']
 
     """
     datagrams: list[bytes] = []

@@ -1,0 +1,45 @@
+"""Remembers what an encoding made of a series, so that each is encoded once."""
+
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+from probekit.model import Point, Series
+
+T = TypeVar("T")
+LIMIT_SERIES = 20_000
+
+
+class SeriesCache(Generic[T]):
+    """Series → what an encoding needs of it.
+
+    Args:
+        make: Called once for each series.
+        limit: Series held; when there are more, all are forgotten and made anew.
+    """
+
+    __slots__ = ("_limit", "_made", "_make")
+
+    def __init__(
+        self, make: "Callable[[Series], T]", limit: int = LIMIT_SERIES
+    ) -> None:
+        """Start empty."""
+        self._make = make
+        self._limit = limit
+        self._made: dict[int, tuple[Series, T]] = {}
+
+    def of(self, point: Point) -> T:
+        """What *make* said of the point's series, from memory where possible.
+
+        The buffer's id finds it; an id that means another series now (a new buffer
+        file), or no id at all, is settled by comparing the series itself.
+        """
+        series = point.series
+        key = point.series_id or id(series)
+        held = self._made.get(key)
+        if held is not None and (held[0] is series or held[0] == series):
+            return held[1]
+        if len(self._made) >= self._limit:
+            self._made.clear()
+        made = self._make(series)
+        self._made[key] = (series, made)
+        return made
