@@ -3,26 +3,35 @@
 Pure: cutting a parcel in two is arithmetic over what it holds.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from probekit.model import Batch, Event, Point, Span, Window
+from probekit.model import Batch, Window
 
 
-@dataclass(frozen=True, slots=True, order=True)
+WHOLE = 1 << 62  # above any series id: all of the window
+
+
+@dataclass(frozen=True, slots=True)
 class Cursor:
     """How far an exporter has come; all that lies at or before it is delivered.
 
     Attributes:
-        window: Last window that is delivered as a whole.
-        series: Last series delivered of the window after it; 0 for none.
+        window: Last window of which anything is delivered.
+        series: Last series of it that is delivered; ``WHOLE`` for all.
         event: Last event's number.
         span: Last span's number.
     """
 
     window: int = 0
-    series: int = 0
+    series: int = WHOLE
     event: int = 0
     span: int = 0
+
+    @property
+    def whole_window(self) -> int:
+        """Last window that is delivered to its end."""
+        return self.window if self.series >= WHOLE else self.window - 1
 
     def after(self, other: "Cursor") -> "Cursor":
         """The farther of both, signal by signal."""
@@ -46,13 +55,13 @@ class Parcel(Batch):
     @property
     def key(self) -> str:
         """Idempotency key; parts of one window have keys of their own."""
-        key = Batch.key.__get__(self)
+        key: str = Batch.key.__get__(self)
         parts = [
             f"{points[0].series_id}-{points[-1].series_id}"
             for points in (window.points for window in self.windows)
             if points
         ]
-        return f"{key}:p{parts[0]}:{parts[-1]}" if parts else str(key)
+        return f"{key}:p{parts[0]}:{parts[-1]}" if parts else key
 
     def halves(self) -> "tuple[Parcel, ...]":
         """Cut the parcel in two, in the order of its records.
@@ -89,10 +98,22 @@ class Parcel(Batch):
 
 
 def _split_windows(
-    windows: "tuple[Window, ...] | object",
+    windows: "Sequence[Window]",
     middle: int,
 ) -> "tuple[tuple[Window, ...], tuple[Window, ...]]":
-    raise NotImplementedError
+    """The first *middle* points, and the others; a window may lie in both."""
+    first, second, left = [], [], middle
+    for window in windows:
+        size = len(window.points)
+        if left >= size and left:
+            first.append(window)
+        elif left:
+            first.append(replace(window, points=tuple(window.points[:left])))
+            second.append(replace(window, points=tuple(window.points[left:])))
+        else:
+            second.append(window)
+        left = max(0, left - size)
+    return tuple(first), tuple(second)
 
 
 def _cursor_at(
@@ -101,7 +122,15 @@ def _cursor_at(
     event_cut: int,
     span_cut: int,
 ) -> Cursor:
-    raise NotImplementedError
-
-
-__all__ = ["Cursor", "Event", "Parcel", "Point", "Span"]
+    first, second = windows
+    cut = parcel.since
+    window, series = cut.window, cut.series
+    if not second:  # all points are in the first half
+        window, series = parcel.through.window, parcel.through.series
+    elif first and first[-1].id == second[0].id:
+        window, series = first[-1].id, first[-1].points[-1].series_id
+    elif first:
+        window, series = first[-1].id, WHOLE
+    event = parcel.events[event_cut - 1].number if event_cut else cut.event
+    span = parcel.spans[span_cut - 1].number if span_cut else cut.span
+    return Cursor(window, series, event, span)

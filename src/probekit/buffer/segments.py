@@ -1,10 +1,28 @@
-"""One append-only file per process: what was recorded survives the process."""
+"""One append-only file per process: what was recorded survives the process.
 
+The writer's side. A frame is on the file, whole, when ``append`` returns; from then on
+``kill -9`` does not touch it. A process that was forked writes a stream of its own.
+"""
+
+import os
+import threading
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from probekit.buffer import frames, segment_files
+from probekit.buffer.columns import used_ids
+from probekit.buffer.memory_journal import MemoryJournal
+from probekit.buffer.segment_files import OpenSegment, is_orphan, read_frames
 from probekit.clock import SYSTEM_CLOCK, Clock
-from probekit.model import Harvest
+from probekit.model import Harvest, Series
 from probekit.ports import Journal
+
+__all__ = ["MemoryJournal", "SegmentWriter", "is_orphan", "read_frames"]
+
+# Definitions are written anew in each segment; a segment is worth at least so many
+# times what they take.
+_DEFINITIONS_SHARE = 8
+_WAIT_S = 1.0  # longest wait for another thread's append (a hanging disk)
 
 
 class SegmentWriter(Journal):
@@ -33,7 +51,10 @@ class SegmentWriter(Journal):
             limit_bytes: A segment that has grown beyond is left for a new one.
 
         """
-        raise NotImplementedError
+        self._directory = Path(directory).absolute()
+        self._clock = clock
+        self._limit_bytes = limit_bytes
+        self._stream = _Stream(self._directory, clock, limit_bytes)
 
     def append(self, harvest: Harvest, *, ship_now: bool = False) -> None:
         """Write one frame; on return it survives ``kill -9``.
@@ -42,52 +63,144 @@ class SegmentWriter(Journal):
             OSError: Not written; the harvest is still the caller's.
 
         """
-        raise NotImplementedError
+        self._own().append(harvest, frames.SHIP_NOW if ship_now else 0)
 
     def position(self) -> "tuple[str, int] | None":
         """Segment name and end offset of the last frame; None before the first."""
-        raise NotImplementedError
+        return self._own().position
 
     def close(self) -> None:
         """Mark the end of the stream and unlock; a later append begins a new stream."""
-        raise NotImplementedError
+        stream = self._own()
+        self._stream = _Stream(self._directory, self._clock, self._limit_bytes)
+        stream.end()
 
     def abandon(self) -> None:
         """In a forked child: close inherited descriptors, never unlock, start anew."""
-        raise NotImplementedError
+        inherited = self._stream
+        self._stream = _Stream(self._directory, self._clock, self._limit_bytes)
+        if inherited.segment is not None:
+            inherited.segment.close()
+
+    def _own(self) -> "_Stream":
+        # Before any lock: a lock inherited from a raw fork may be held for ever.
+        if self._stream.pid != os.getpid():
+            self.abandon()
+        return self._stream
 
 
-class MemoryJournal(Journal):
-    """The same promise without files, for ``buffer=":memory:"``: a bounded queue.
+class _Stream:
+    """One process's segments in order; never shared with a child."""
 
-    Give it to :class:`probekit.buffer.fold.Fold` in the directory's place.
-    """
+    def __init__(self, directory: Path, clock: Clock, limit_bytes: int) -> None:
+        self.pid = os.getpid()
+        self.segment: OpenSegment | None = None
+        self.position: tuple[str, int] | None = None
+        self._directory = directory
+        self._clock = clock
+        self._limit_bytes = limit_bytes
+        self._id = os.urandom(8).hex()
+        self._sequence = 0
+        self._last_name_ns = 0
+        self._lock = threading.Lock()
+        self._holder = 0
+        self._torn = False
+        self._defined: set[int] = set()
+        self._defined_bytes = 0
+        self._table: Sequence[Series] = ()
 
-    def __init__(self, *, limit: int = 10_000) -> None:
-        """Hold at most *limit* harvests that the leader has not taken."""
-        raise NotImplementedError
+    def append(self, harvest: Harvest, flags: int) -> None:
+        me = threading.get_ident()
+        if self._holder == me:
+            raise BlockingIOError("an append of this thread is under way")
+        if not self._lock.acquire(timeout=_WAIT_S):
+            raise BlockingIOError("another append takes too long")
+        try:
+            self._holder = me
+            self._append(harvest, flags)
+        finally:
+            self._holder = 0
+            self._lock.release()
 
-    def append(self, harvest: Harvest, *, ship_now: bool = False) -> None:
-        """Queue one harvest.
+    def _append(self, harvest: Harvest, flags: int) -> None:
+        segment, size_bytes = self._writable()
+        if harvest.series is not self._table:  # ids of another table mean other series
+            self._defined.clear()
+            self._table = harvest.series
+        new = used_ids(harvest) - self._defined
+        definitions = {i: harvest.series[i] for i in sorted(new)}
+        data = self._encode(harvest, definitions, flags)
+        self._write(segment, data, size_bytes)
+        self._sequence += 1
+        self._defined |= new
+        if definitions:
+            self._defined_bytes += len(data)
+        self.position = (segment.name, size_bytes + len(data))
 
-        Raises:
-            OSError: The queue is full; the harvest is still the caller's.
+    def _encode(
+        self,
+        harvest: Harvest,
+        definitions: "Mapping[int, Series]",
+        flags: int,
+    ) -> bytes:
+        return frames.encode(
+            harvest,
+            definitions,
+            sequence=self._sequence,
+            wall_ns=self._clock.wall_ns(),
+            flags=flags,
+        )
 
-        """
-        raise NotImplementedError
+    def _writable(self) -> "tuple[OpenSegment, int]":
+        """The segment to append to and its length; a new one where the old will not do."""
+        limit = max(self._limit_bytes, _DEFINITIONS_SHARE * self._defined_bytes)
+        if self.segment is not None and not self._torn:
+            size_bytes = self.segment.size_bytes()
+            if size_bytes is not None and size_bytes < limit:
+                return self.segment, size_bytes
+        previous = self.segment
+        self._last_name_ns = max(self._clock.wall_ns(), self._last_name_ns + 1)
+        # Made and locked before the old one is let go: whoever finds the old one an
+        # orphan already sees the new one, and knows that the stream goes on.
+        self.segment = segment_files.create(
+            self._directory,
+            self._last_name_ns,
+            self._id,
+        )
+        self._torn = False
+        if previous is not None:
+            previous.close()
+        self._defined.clear()
+        self._defined_bytes = 0
+        return self.segment, 0
 
-    def position(self) -> "tuple[str, int] | None":
-        """The name ``memory`` and the number of harvests so far; None before one."""
-        raise NotImplementedError
+    def _write(self, segment: OpenSegment, data: bytes, size_bytes: int) -> None:
+        """Write all of *data*, or take back what was written of it."""
+        view, written = memoryview(data), 0
+        try:
+            while written < len(data):
+                count = os.write(segment.descriptor, view[written:])
+                if not count:
+                    raise OSError(f"wrote nothing to {segment.name}")
+                written += count
+        except BaseException:
+            if written:
+                self._torn = True  # until the torn end is off, nothing may follow it
+                os.ftruncate(segment.descriptor, size_bytes)
+                self._torn = False
+            raise
 
-    def close(self) -> None:
-        """Nothing to close; what is queued stays for the fold."""
-
-    def abandon(self) -> None:
-        """In a forked child: forget what is queued, it is the parent's."""
-        raise NotImplementedError
-
-
-def is_orphan(path: Path) -> bool:
-    """Whether the owner of a segment is gone (its lock is free) or the file is."""
-    raise NotImplementedError
+    def end(self) -> None:
+        with self._lock:
+            segment, self.segment = self.segment, None
+            if segment is None:
+                return
+            size_bytes = segment.size_bytes()
+            try:
+                if size_bytes is not None and not self._torn:
+                    data = self._encode(Harvest(), {}, frames.END_OF_STREAM)
+                    self._write(segment, data, size_bytes)
+            except OSError:  # the free lock says the same, only later
+                return
+            finally:
+                segment.close()

@@ -1,0 +1,231 @@
+"""The frame: one harvest as bytes with a checksum; pure.
+
+::
+
+    magic 4 | body length u32 | crc32 u32 | sequence u64 | wall time ns i64 | flags u8
+    body: sections of tag u8, length u32, bytes
+
+Little-endian throughout. Columns of numbers are arrays, JSON is for texts only. The
+CRC covers header and body, so that a flipped bit is a bad frame and never a wrong
+value. Sequences rise by one within a stream (one process's segments in order).
+"""
+
+import json
+import struct
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from zlib import crc32
+
+from probekit.buffer import columns, records
+from probekit.model import Harvest, Series
+
+MAGIC = b"PKF1"
+SHIP_NOW = 1
+END_OF_STREAM = 2
+LIMIT_BYTES = 1 << 28  # no frame is larger: a length beyond it is damage
+
+_HEADER = struct.Struct("<4sIIQqB")
+_SUMMED = struct.Struct("<IQqB")
+_SECTION = struct.Struct("<BI")
+HEADER_BYTES = _HEADER.size
+
+
+class BadFrame(ValueError):
+    """The bytes are no whole frame: cut, damaged, or not ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One decoded frame.
+
+    Attributes:
+        sequence: Rises by one within the stream.
+        wall_ns: When it was written, nanoseconds since 1970.
+        flags: ``SHIP_NOW``, ``END_OF_STREAM``.
+        harvest: What it carries; its local ids refer to the segment's definitions.
+        definitions: Local id → series, those that are new in the segment.
+        size_bytes: Length of the whole frame.
+    """
+
+    sequence: int
+    wall_ns: int
+    flags: int = 0
+    harvest: Harvest = field(default_factory=Harvest)
+    definitions: "Mapping[int, Series]" = field(default_factory=dict)
+    size_bytes: int = 0
+
+
+def encode(
+    harvest: Harvest,
+    definitions: "Mapping[int, Series]",
+    *,
+    sequence: int,
+    wall_ns: int,
+    flags: int = 0,
+) -> bytes:
+    """One frame.
+
+    Values and records that cannot be written are left out and counted as losses of
+    reason ``invalid`` in the frame itself.
+    """
+    body = b"".join(
+        _SECTION.pack(tag, len(data)) + data
+        for tag, data in _sections(harvest, definitions)
+    )
+    total = crc32(_SUMMED.pack(len(body), sequence, wall_ns, flags))
+    head = _HEADER.pack(
+        MAGIC,
+        len(body),
+        crc32(body, total),
+        sequence,
+        wall_ns,
+        flags,
+    )
+    return head + body
+
+
+def decode(data: bytes, offset: int = 0) -> Frame:
+    """The frame that begins at *offset*.
+
+    Raises:
+        BadFrame: It is cut, damaged, or no frame; nothing else is ever raised.
+
+    """
+    try:
+        magic, length, total, sequence, wall_ns, flags = _HEADER.unpack_from(
+            data,
+            offset,
+        )
+    except struct.error as error:
+        raise BadFrame(f"no whole header at {offset}") from error
+    start = offset + HEADER_BYTES
+    if magic != MAGIC or length > LIMIT_BYTES or start + length > len(data):
+        raise BadFrame(f"no whole frame at {offset}")
+    body = bytes(data[start : start + length])
+    if crc32(body, crc32(_SUMMED.pack(length, sequence, wall_ns, flags))) != total:
+        raise BadFrame(f"checksum fails at {offset}")
+    try:
+        harvest, definitions = _decode_body(body)
+    except Exception as error:  # whatever the body is, the caller meets one error
+        raise BadFrame(f"cannot read the frame at {offset}: {error}") from error
+    size_bytes = HEADER_BYTES + length
+    return Frame(sequence, wall_ns, flags, harvest, definitions, size_bytes)
+
+
+_DEFINITIONS, _SUMS, _GAUGES, _RAW, _BINNED = 1, 2, 3, 4, 5
+_EVENTS, _PROBLEMS, _SPANS, _LOSSES = 6, 7, 8, 9
+
+
+def _sections(
+    harvest: Harvest,
+    definitions: "Mapping[int, Series]",
+) -> "Iterator[tuple[int, bytes]]":
+    losses = dict(harvest.losses)
+    if definitions:
+        rows = [records.series_row(i, series) for i, series in definitions.items()]
+        yield _DEFINITIONS, records.dump(rows).encode("ascii")
+    if harvest.sum_ids:
+        yield (
+            _SUMS,
+            columns.encode_numbers(
+                harvest.sum_ids,
+                harvest.sum_values,
+                harvest.sum_counts,
+            ),
+        )
+    if harvest.gauge_ids:
+        yield (
+            _GAUGES,
+            columns.encode_numbers(
+                harvest.gauge_ids,
+                harvest.gauge_values,
+                harvest.gauge_counts,
+            ),
+        )
+    if harvest.raw:
+        data, invalid = columns.encode_raw(harvest.raw)
+        yield _RAW, data
+        if invalid:
+            key = ("metrics", "invalid")
+            losses[key] = losses.get(key, 0) + invalid  # type: ignore[index,arg-type]
+    if harvest.binned:
+        yield _BINNED, columns.encode_binned(harvest.binned)
+    if harvest.events:
+        data, invalid = records.dump_rows(map(records.event_row, harvest.events))
+        yield _EVENTS, data
+        if invalid:
+            losses["events", "invalid"] = losses.get(("events", "invalid"), 0) + invalid
+    if harvest.problems:
+        data, _ = records.dump_rows(map(records.problem_row, harvest.problems))
+        yield _PROBLEMS, data
+    if harvest.spans:
+        data, invalid = records.dump_rows(map(records.span_row, harvest.spans))
+        yield _SPANS, data
+        if invalid:
+            losses["spans", "invalid"] = losses.get(("spans", "invalid"), 0) + invalid
+    if losses:
+        rows = [[*key, count] for key, count in losses.items()]
+        yield _LOSSES, records.dump(rows).encode("ascii")
+
+
+def _decode_body(body: bytes) -> "tuple[Harvest, dict[int, Series]]":
+    harvest = Harvest()
+    definitions: dict[int, Series] = {}
+    reader = columns.Reader(body)
+    while not reader.at_end():
+        tag, length = _SECTION.unpack(reader.take(_SECTION.size))
+        section = reader.take(length)
+        if tag == _DEFINITIONS:
+            definitions = dict(map(records.load_series, json.loads(section)))
+        elif tag in _LOADERS:
+            _LOADERS[tag](harvest, section)
+    return harvest, definitions
+
+
+def _load_sums(harvest: Harvest, section: bytes) -> None:
+    harvest.sum_ids, harvest.sum_values, harvest.sum_counts = columns.decode_numbers(
+        columns.Reader(section),
+    )
+
+
+def _load_gauges(harvest: Harvest, section: bytes) -> None:
+    ids, values, counts = columns.decode_numbers(columns.Reader(section))
+    harvest.gauge_ids, harvest.gauge_values, harvest.gauge_counts = ids, values, counts
+
+
+def _load_raw(harvest: Harvest, section: bytes) -> None:
+    harvest.raw = columns.decode_raw(columns.Reader(section))
+
+
+def _load_binned(harvest: Harvest, section: bytes) -> None:
+    harvest.binned = columns.decode_binned(columns.Reader(section))
+
+
+def _load_events(harvest: Harvest, section: bytes) -> None:
+    harvest.events = [records.load_event(row) for row in json.loads(section)]
+
+
+def _load_problems(harvest: Harvest, section: bytes) -> None:
+    harvest.problems = [records.load_problem(row) for row in json.loads(section)]
+
+
+def _load_spans(harvest: Harvest, section: bytes) -> None:
+    harvest.spans = [records.load_span(row) for row in json.loads(section)]
+
+
+def _load_losses(harvest: Harvest, section: bytes) -> None:
+    harvest.losses = {
+        (signal, reason): int(count) for signal, reason, count in json.loads(section)
+    }
+
+
+_LOADERS: "dict[int, Callable[[Harvest, bytes], None]]" = {
+    _SUMS: _load_sums,
+    _GAUGES: _load_gauges,
+    _RAW: _load_raw,
+    _BINNED: _load_binned,
+    _EVENTS: _load_events,
+    _PROBLEMS: _load_problems,
+    _SPANS: _load_spans,
+    _LOSSES: _load_losses,
+}
