@@ -1,0 +1,201 @@
+"""The pump: takes what a process recorded and writes it, five times a second.
+
+One daemon thread a process. It never raises, never touches SQLite or the network, and
+tells the watch until when application threads need not care.
+"""
+
+import contextlib
+import threading
+from collections.abc import Callable
+from time import perf_counter
+from typing import Protocol
+
+from probekit.clock import SYSTEM_CLOCK, Clock, cell_start_ns
+from probekit.delivery.backlog import Backlog, measurements
+from probekit.delivery.patience import Patience
+from probekit.delivery.thrift import Thrift
+from probekit.notice import notice
+from probekit.ports import Drain, Journal
+
+HUGE = 200_000  # measurements in one drain after which the next comes sooner
+_SOON_S = 0.02
+_RETRY_S = (0.2, 5.0)  # first and longest wait before a failed write is tried again
+
+
+class Watch(Protocol):
+    """What the pump tells that it is alive."""
+
+    def rest_until(self, perf_counter_s: float) -> None:
+        """Nobody needs to look before *perf_counter_s*, a ``perf_counter`` time."""
+
+
+class Pump:
+    """Moves harvests from the registry into the journal.
+
+    Attributes:
+        thrift: How much CPU the pump's thread takes.
+    """
+
+    def __init__(
+        self,
+        drain: Drain,
+        journal: Journal,
+        watch: Watch,
+        *,
+        flush_interval_s: float = 0.2,
+        interval_s: float = 10.0,
+        clock: Clock = SYSTEM_CLOCK,
+        on_start: Callable[[], None] = lambda: None,
+        tick: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Wire the pump; nothing runs yet.
+
+        Args:
+            drain: Takes what was recorded.
+            journal: Where it goes.
+            watch: Told that the pump is alive.
+            flush_interval_s: Between two writes, seconds; what a kill may cost.
+            interval_s: Width of a window: there is a write at each of its ends too.
+            clock: Where time comes from.
+            on_start: Called once on the pump's thread before all else.
+            tick: Called on the pump's thread after each stroke; may fail.
+
+        """
+        self.thrift = Thrift(flush_interval_s, clock=clock)
+        self._drain = drain
+        self._journal = journal
+        self._watch = watch
+        self._interval_s = interval_s
+        self._clock = clock
+        self._on_start = on_start
+        self._tick = tick
+        self._lock = threading.RLock()
+        self._backlog = Backlog()
+        self._patience = Patience("pump", "writing to the buffer", clock=clock)
+        self._wake = threading.Event()
+        self._stopping = False
+        self._huge = False
+        self._failed_until_s = 0.0
+        self._retry_s = _RETRY_S[0]
+        self._thread: threading.Thread | None = None
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether its thread runs."""
+        return self._thread is not None and self._thread.is_alive()
+
+    def start(self) -> bool:
+        """Start the thread, unless it runs; say whether it runs now.
+
+        Threads:
+            Any, one at a time; waits for the new thread's first step, about 0.1 ms.
+
+        """
+        if self.is_alive:
+            return True
+        thread = threading.Thread(target=self._run, name="probekit-pump", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as error:  # no more threads, or the interpreter ends
+            notice("pump-start", f"the pump could not start: {error}; writing inline")
+            return False
+        self._thread = thread
+        return True
+
+    def stop(self, timeout_s: float) -> bool:
+        """Write what is left and end the thread.
+
+        Args:
+            timeout_s: Longest wait for a thread that is in the middle of a write.
+
+        Returns:
+            True when everything recorded before the call is written.
+
+        """
+        self._stopping = True
+        self._wake.set()
+        if self.is_alive and self._thread is not threading.current_thread():
+            assert self._thread is not None  # noqa: S101 - is_alive said so
+            self._thread.join(timeout_s)
+            if self._thread.is_alive():
+                return False  # the disk hangs; it is not for us to wait
+        return self.stroke()
+
+    def stroke(self, *, ship_now: bool = False) -> bool:
+        """Drain once and write one frame.
+
+        Args:
+            ship_now: Mark the frame, and write one even if nothing was recorded.
+
+        Returns:
+            True when all that was recorded is written.
+
+        Threads:
+            Any; another thread's stroke is waited for. Never raises.
+
+        """
+        try:
+            with self._lock:
+                return self._stroke(ship_now=ship_now)
+        except Exception as error:
+            self._patience.failed(error)
+            return False
+
+    def _stroke(self, *, ship_now: bool) -> bool:
+        harvest = self._drain()
+        if self._backlog:
+            self._backlog.put(harvest)
+            if not ship_now and self._clock.monotonic_s() < self._failed_until_s:
+                return False
+            harvest = self._backlog.take()
+        if not harvest and not ship_now:
+            return True
+        self._huge = measurements(harvest) > HUGE
+        try:
+            self._journal.append(harvest, ship_now=ship_now)
+        except OSError as error:
+            self._backlog.put(harvest)
+            self._failed_until_s = self._clock.monotonic_s() + self._retry_s
+            self._retry_s = min(2 * self._retry_s, _RETRY_S[1])
+            if not isinstance(error, BlockingIOError):
+                notice(
+                    "segment-write",
+                    "cannot write to the buffer, what is recorded waits in memory: "
+                    f"{error}",
+                )
+            return False
+        self._retry_s = _RETRY_S[0]
+        return True
+
+    def _run(self) -> None:
+        with contextlib.suppress(Exception):  # silence on our threads is a courtesy
+            self._on_start()
+        while not self._stopping:
+            if self._patience.allows():
+                self._turn()
+            self._wake.wait(self._wait_s())
+            self._wake.clear()
+
+    def _turn(self) -> None:
+        try:
+            with self._lock:
+                self._stroke(ship_now=False)
+            self._beat()
+            self._tick()
+        except Exception as error:
+            self._patience.failed(error)
+        else:
+            self._patience.worked()
+        self.thrift.turn()
+
+    def _beat(self) -> None:
+        self._watch.rest_until(perf_counter() + max(0.4, 2 * self.thrift.interval_s))
+
+    def _wait_s(self) -> float:
+        if self._huge:
+            return _SOON_S
+        now_ns = self._clock.wall_ns()
+        width_ns = int(self._interval_s * 1e9)
+        end_ns = cell_start_ns(now_ns, self._interval_s) + width_ns
+        # A stroke at the window's end keeps neighbours apart to the millisecond.
+        return max(0.001, min(self.thrift.interval_s, (end_ns - now_ns) / 1e9))

@@ -1,0 +1,173 @@
+"""How a process rings the leader: a byte into the FIFO ``<buffer>.wake``.
+
+The leader sleeps in ``select`` on it. A FIFO without a reader says that nobody leads.
+Where there are no FIFOs, or the buffer is in memory, an event inside the process does
+the same for that process alone.
+"""
+
+import errno
+import os
+import select
+import stat
+import threading
+from pathlib import Path
+from typing import Protocol
+
+POLL_S = 0.2  # where nobody can ring from outside
+
+
+class Bell(Protocol):
+    """What the leader sleeps on."""
+
+    def open(self) -> None:
+        """Begin to listen."""
+
+    def wait(self, timeout_s: float) -> bool:
+        """Sleep until somebody rings; True when somebody did."""
+
+    def ring(self) -> None:
+        """Wake the listener in this process; any thread."""
+
+    def close(self) -> None:
+        """Listen no more."""
+
+
+class EventBell:
+    """A bell that is heard inside one process only."""
+
+    def __init__(self, *, longest_s: float = POLL_S) -> None:
+        """Make it; *longest_s* bounds one sleep, seconds."""
+        self._rung = threading.Event()
+        self._longest_s = longest_s
+
+    def open(self) -> None:
+        """Nothing to open."""
+
+    def wait(self, timeout_s: float) -> bool:
+        """Sleep until somebody rings, at most the longest sleep."""
+        rung = self._rung.wait(min(max(timeout_s, 0.0), self._longest_s))
+        self._rung.clear()
+        return rung
+
+    def ring(self) -> None:
+        """Wake the listener; any thread."""
+        self._rung.set()
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+
+class FifoBell:
+    """A bell that every process of the buffer can ring.
+
+    Attributes:
+        path: The FIFO; made 0600 at the first listening, never removed.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Name the FIFO; nothing is opened yet."""
+        self.path = path
+        self._descriptor: int | None = None
+
+    def open(self) -> None:
+        """Begin to listen.
+
+        Opened for reading and writing, so that it never sees an end of file.
+
+        Raises:
+            OSError: It cannot be made, or what lies there is no FIFO of ours.
+
+        """
+        if self._descriptor is not None:
+            return
+        make_fifo(self.path)
+        flags = os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW
+        descriptor = os.open(self.path, flags)
+        if not stat.S_ISFIFO(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise OSError(errno.EEXIST, "is no FIFO", str(self.path))
+        self._descriptor = descriptor
+
+    def wait(self, timeout_s: float) -> bool:
+        """Sleep until somebody rings, and take all rings so far."""
+        descriptor = self._descriptor
+        if descriptor is None:
+            raise ValueError(f"the bell {self.path} is not open")
+        ready, _, _ = select.select([descriptor], [], [], max(timeout_s, 0.0))
+        if not ready:
+            return False
+        try:
+            while len(os.read(descriptor, 4096)) == 4096:  # noqa: PLR2004 - its own size
+                continue
+        except BlockingIOError:
+            return True
+        return True
+
+    def ring(self) -> None:
+        """Wake the listener in this process; any thread."""
+        if self._descriptor is not None:
+            try:
+                os.write(self._descriptor, b"!")
+            except OSError:  # full: the listener has enough to hear
+                return
+
+    def close(self) -> None:
+        """Listen no more; also in a forked child, whose copy would hide our absence."""
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None:
+            try:
+                os.close(descriptor)
+            except OSError:  # the host closed all descriptors
+                return
+
+
+def make_fifo(path: Path) -> None:
+    """Make a FIFO for our eyes only, under any umask; one that exists stays.
+
+    Raises:
+        OSError: It cannot be made.
+
+    """
+    try:
+        os.mkfifo(path, 0o600)
+    except FileExistsError:
+        return
+    path.chmod(0o600)
+
+
+def ring(path: Path) -> bool:
+    """Ring the leader of a buffer, wherever it lives; takes about 30 µs.
+
+    Args:
+        path: The FIFO ``<buffer>.wake``.
+
+    Returns:
+        True when somebody listens; False when nobody leads.
+
+    Threads:
+        Any; never blocks.
+
+    """
+    try:
+        descriptor = os.open(
+            path,
+            os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW,
+        )
+    except OSError:  # ENXIO: no reader; ENOENT: there never was one
+        return False
+    try:
+        if not stat.S_ISFIFO(os.fstat(descriptor).st_mode):
+            return False
+        os.write(descriptor, b"!")
+    except BlockingIOError:  # full of rings
+        return True
+    except OSError:  # the reader left just now
+        return False
+    finally:
+        os.close(descriptor)
+    return True
+
+
+def can_ring() -> bool:
+    """Whether this system has FIFOs that ``select`` can sleep on."""
+    return hasattr(os, "mkfifo")
