@@ -1,0 +1,107 @@
+"""probekit: a flight recorder for Python applications.
+
+It times functions, catches errors and counts business facts at a cost that nobody
+notices, keeps everything in a local buffer so that nothing is lost, and delivers it
+to any monitoring system. Importing this loads nothing: each name comes with its first
+use.
+
+Example:
+    >>> import probekit
+    >>> @probekit.probe
+    ... def charge(amount):
+    ...     return amount
+    >>> charge(5)
+    5
+
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from probekit._version import __version__
+
+if TYPE_CHECKING:
+    from probekit import exporters as exporters
+    from probekit.errors import BadName as BadName
+    from probekit.errors import BufferBusy as BufferBusy
+    from probekit.errors import BufferCorrupt as BufferCorrupt
+    from probekit.errors import BufferFailed as BufferFailed
+    from probekit.errors import ConfigError as ConfigError
+    from probekit.errors import ExportError as ExportError
+    from probekit.errors import Forbidden as Forbidden
+    from probekit.errors import MissingExtra as MissingExtra
+    from probekit.errors import ProbekitError as ProbekitError
+    from probekit.errors import Rejected as Rejected
+    from probekit.errors import RetryLater as RetryLater
+    from probekit.errors import TooLarge as TooLarge
+    from probekit.recording.events import event as event
+    from probekit.recording.events import record_exception as record_exception
+    from probekit.recording.instruments import count as count
+    from probekit.recording.instruments import counter as counter
+    from probekit.recording.instruments import gauge as gauge
+    from probekit.recording.instruments import histogram as histogram
+    from probekit.recording.instruments import up_down_counter as up_down_counter
+    from probekit.recording.probe import probe as probe
+    from probekit.recording.registry import observe as observe
+    from probekit.recording.registry import suppress as suppress
+    from probekit.recording.timer import timer as timer
+    from probekit.runtime import Client as Client
+    from probekit.runtime import Status as Status
+    from probekit.runtime import configure as configure
+    from probekit.runtime import flush as flush
+    from probekit.runtime import shutdown as shutdown
+    from probekit.runtime import status as status
+
+# Name -> module that has it; a module under its own name is the module itself.
+_HOMES = {
+    "probe": "recording.probe",
+    "timer": "recording.timer",
+    "counter": "recording.instruments",
+    "up_down_counter": "recording.instruments",
+    "gauge": "recording.instruments",
+    "histogram": "recording.instruments",
+    "count": "recording.instruments",
+    "event": "recording.events",
+    "record_exception": "recording.events",
+    "observe": "recording.registry",
+    "suppress": "recording.registry",
+    "configure": "runtime",
+    "flush": "runtime",
+    "shutdown": "runtime",
+    "status": "runtime",
+    "Client": "runtime",
+    "Status": "runtime",
+    "exporters": "",
+    "ProbekitError": "errors",
+    "ConfigError": "errors",
+    "MissingExtra": "errors",
+    "BadName": "errors",
+    "BufferFailed": "errors",
+    "BufferCorrupt": "errors",
+    "BufferBusy": "errors",
+    "ExportError": "errors",
+    "RetryLater": "errors",
+    "TooLarge": "errors",
+    "Forbidden": "errors",
+    "Rejected": "errors",
+}
+
+__all__ = [  # noqa: PLE0604 - the table above is the list
+    "__version__",
+    *_HOMES,
+]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if not home:
+        return import_module(f"{__name__}.{name}")
+    value = getattr(import_module(f"{__name__}.{home}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

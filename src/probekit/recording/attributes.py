@@ -1,0 +1,128 @@
+"""Attributes as users give them, made into what may be stored.
+
+Scalars and sequences of scalars keep their types. Anything else is named by its type:
+no ``__str__`` or ``__repr__`` of the application's is ever called from here.
+"""
+
+import math
+from collections.abc import Mapping
+from enum import Enum
+from typing import Any
+
+from probekit.model import Attributes, AttributeValue, Scalar
+from probekit.naming import NAME_LIMIT, VALUE_LIMIT
+
+SEQUENCE_LIMIT = 128
+COUNT_LIMIT = 128  # attributes of one record
+_INT64 = 1 << 63
+# Types of the standard library whose text is short, safe and what one means.
+_SPOKEN = {"datetime", "decimal", "fractions", "ipaddress", "pathlib", "uuid"}
+
+
+def clean(attributes: "Mapping[str, Any] | None") -> "dict[str, AttributeValue]":
+    """Return a copy of *attributes* that may be stored.
+
+    Keys that are not text, and values that are None, are left out; text is cut at
+    4,096 characters, keys at 200, sequences and the whole at 128.
+
+    Args:
+        attributes: What the user gave; None for none.
+
+    Raises:
+        TypeError: It is not a mapping.
+
+    Example:
+        >>> clean({"plan": "pro", "items": [1, 2], "n": None, "who": object()})
+        {'plan': 'pro', 'items': (1, 2), 'who': '<object>'}
+
+    """
+    if not attributes:
+        return {}
+    if not isinstance(attributes, Mapping):
+        raise TypeError(f"attributes must be a mapping, got {_named(attributes)}")
+    kept: dict[str, AttributeValue] = {}
+    for key, value in attributes.items():
+        if isinstance(key, str) and key and value is not None:
+            kept[encodable(key, NAME_LIMIT)] = _value(value)
+            if len(kept) == COUNT_LIMIT:
+                break
+    return kept
+
+
+def merged(
+    first: Attributes,
+    second: "Mapping[str, Any] | None",
+) -> "dict[str, AttributeValue]":
+    """*first*, already clean, with *second* cleaned over it."""
+    return {**first, **clean(second)}
+
+
+def encodable(text: str, limit: int) -> str:
+    """*text* as an exact ``str``, cut, with lone surrogates written as escapes.
+
+    Example:
+        >>> encodable("caf\\u00e9 \\ud800", 40)
+        'café \\\\ud800'
+
+    """
+    cut = str.__getitem__(text, slice(0, limit))
+    if cut.isascii():
+        return cut
+    return cut.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _value(value: Any) -> AttributeValue:
+    if isinstance(value, list | tuple):
+        return tuple(_scalar(item) for item in value[:SEQUENCE_LIMIT])
+    return _scalar(value)
+
+
+def _scalar(value: Any) -> Scalar:
+    if isinstance(value, str):
+        return encodable(value, VALUE_LIMIT)
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, int):
+        number = int.__int__(value)
+        return number if -_INT64 <= number < _INT64 else _named(value)
+    if isinstance(value, float):
+        real = float.__float__(value)
+        # NaN is unequal to itself: each one would be a series of its own.
+        return real if math.isfinite(real) else float.__repr__(real)
+    if isinstance(value, Enum):
+        inner = value._value_
+        return _named(value) if isinstance(inner, Enum) else _scalar(inner)
+    return _text(value)
+
+
+def _text(value: Any) -> str:
+    kind = type(value)
+    if kind.__module__ in _SPOKEN:
+        try:
+            return str(value)[:VALUE_LIMIT]
+        except Exception:  # somebody's class that only claims to be from there
+            return _named(value)
+    if kind in {dict, set, frozenset, bytes, bytearray}:
+        return f"<{kind.__name__} of {len(value)}>"
+    return _named(value)
+
+
+def _named(value: Any) -> str:
+    return f"<{type_name(type(value))}>"
+
+
+def type_name(kind: type) -> str:
+    """Name of a class with its module, without it for builtins.
+
+    Example:
+        >>> type_name(ValueError), type_name(math.inf.__class__)
+        ('ValueError', 'float')
+
+    """
+    try:
+        module, name = kind.__module__, kind.__qualname__
+        if module == "builtins" or not isinstance(module, str):
+            return name[:NAME_LIMIT]
+        return f"{module}.{name}"[:NAME_LIMIT]
+    except Exception:  # a metaclass may do anything
+        return "_OTHER"

@@ -1,0 +1,41 @@
+"""From what was queued to the event that may be buffered."""
+
+from typing import TYPE_CHECKING, TypeAlias
+
+from probekit.model import Event
+from probekit.recording.problems import Sample
+from probekit.recording.stack import text_of
+
+if TYPE_CHECKING:
+    from probekit.recording.registry import Registry
+
+Queued: TypeAlias = "Event | Sample"
+
+
+def finished(queued: Queued, registry: "Registry") -> Event:
+    """Make the event that may be buffered: scrubbed, with its stack as text."""
+    scrub = registry.scrub
+    if isinstance(queued, Event):
+        return Event(
+            queued.time_unix_ns,
+            queued.name,
+            scrub.attributes(queued.attributes),
+            queued.severity,
+            scrub.text(queued.body) if queued.body else "",
+            queued.trace_id,
+            queued.span_id,
+        )
+    return Event(
+        queued.time_unix_ns,
+        "exception",
+        {
+            **scrub.attributes(queued.attributes),
+            "exception.type": queued.group.type,
+            "exception.message": scrub.text(queued.trails[-1].message),
+            "exception.stacktrace": scrub.text(text_of(queued.trails)),
+            "probekit.problem": queued.group.fingerprint,
+        },
+        queued.severity,
+        "",
+        *queued.ids,
+    )

@@ -1,0 +1,235 @@
+"""Handles: one list of raw values for each series, and how a list becomes a figure.
+
+Application threads only append (atomic, no lock). Whoever holds the registry's lock
+takes: it copies a prefix and deletes exactly that prefix, so that a value appended
+meanwhile stays for the next time. Values are judged when they are taken, not when
+they are recorded: that keeps the caller's path to one append.
+"""
+
+import math
+from collections.abc import Callable
+from time import perf_counter, sleep
+from typing import Any, TypeAlias
+
+from probekit.histogram import Histogram
+from probekit.model import Harvest, Series
+
+RAW_LIMIT = 64  # up to so many values travel as they are, more as a histogram
+_SLICE = 2000  # values bucketed at once; see histogram.py
+_YIELD_S = 0.001  # work after which the GIL is offered to the application
+
+Invalid: TypeAlias = "Callable[[int], None]"
+_PLAIN = {int, float}
+
+
+class Handle:
+    """The values of one series that nobody has taken yet.
+
+    Attributes:
+        series: What is measured.
+        series_id: Its id in the process's table.
+        values: Appended to by the application, oldest first.
+        append: ``values.append``, looked up once.
+        count: Values folded already and not harvested.
+    """
+
+    __slots__ = ("append", "count", "series", "series_id", "values")
+
+    def __init__(self, series: Series, series_id: int) -> None:
+        """Start empty."""
+        self.series = series
+        self.series_id = series_id
+        self.values: list[Any] = []
+        self.append = self.values.append
+        self.count = 0
+
+    def take(self, most: "int | None" = None) -> "list[Any]":
+        """Take values out, oldest first; only under the registry's lock."""
+        values = self.values
+        length = len(values)
+        if most is not None and length > most:
+            length = most
+        chunk = values[:length]
+        del values[:length]
+        return chunk
+
+    def forget(self) -> None:
+        """Drop everything, harvested by somebody else or the parent's."""
+        del self.values[:]
+        self.count = 0
+
+    def fold(self, invalid: Invalid, *, most: "int | None" = None) -> None:
+        """Turn waiting values into a figure of bounded size.
+
+        Args:
+            invalid: Told how many values were no measurements.
+            most: Most values to fold, None for all.
+
+        """
+        raise NotImplementedError
+
+    def harvest(self, into: Harvest, invalid: Invalid) -> None:
+        """Write what was recorded since the last harvest into *into*."""
+        raise NotImplementedError
+
+
+class SumHandle(Handle):
+    """Adds up: a counter, or an up-down counter."""
+
+    __slots__ = ("lowest", "total")
+
+    def __init__(self, series: Series, series_id: int) -> None:
+        """Start at zero."""
+        super().__init__(series, series_id)
+        self.total = 0.0
+        self.lowest = 0.0 if series.kind == "counter" else -math.inf
+
+    def forget(self) -> None:
+        """Drop everything."""
+        super().forget()
+        self.total = 0.0
+
+    def fold(self, invalid: Invalid, *, most: "int | None" = None) -> None:
+        """Add the waiting values to the total."""
+        chunk = cleaned(self.take(most), invalid, lowest=self.lowest)
+        total = self.total + sum(chunk)
+        if not math.isfinite(total):  # finite addends whose sum is not
+            invalid(len(chunk))
+            return
+        self.total = total
+        self.count += len(chunk)
+
+    def harvest(self, into: Harvest, invalid: Invalid) -> None:
+        """Write the delta."""
+        self.fold(invalid)
+        if self.count:
+            into.sum_ids.append(self.series_id)
+            into.sum_values.append(self.total)
+            into.sum_counts.append(self.count)
+            self.total, self.count = 0.0, 0
+
+
+class GaugeHandle(Handle):
+    """Keeps the last value."""
+
+    __slots__ = ("last",)
+
+    def __init__(self, series: Series, series_id: int) -> None:
+        """Start without a value."""
+        super().__init__(series, series_id)
+        self.last = 0.0
+
+    def fold(self, invalid: Invalid, *, most: "int | None" = None) -> None:
+        """Keep the last of the waiting values."""
+        chunk = cleaned(self.take(most), invalid)
+        if chunk:
+            self.last = chunk[-1]
+            self.count += len(chunk)
+
+    def harvest(self, into: Harvest, invalid: Invalid) -> None:
+        """Write the last value, if one was set."""
+        self.fold(invalid)
+        if self.count:
+            into.gauge_ids.append(self.series_id)
+            into.gauge_values.append(self.last)
+            into.gauge_counts.append(self.count)
+            self.count = 0
+
+
+class HistogramHandle(Handle):
+    """Keeps the distribution: raw values while they are few, bins when many."""
+
+    __slots__ = ("binned",)
+
+    def __init__(self, series: Series, series_id: int) -> None:
+        """Start empty."""
+        super().__init__(series, series_id)
+        self.binned: Histogram | None = None
+
+    def forget(self) -> None:
+        """Drop everything."""
+        super().forget()
+        self.binned = None
+
+    def fold(self, invalid: Invalid, *, most: "int | None" = None) -> None:
+        """Count the waiting values in bins."""
+        self._bin(cleaned(self.take(most), invalid))
+
+    def harvest(self, into: Harvest, invalid: Invalid) -> None:
+        """Write up to 64 values as they are, more as a histogram."""
+        chunk = cleaned(self.take(), invalid)
+        if self.binned is None and len(chunk) <= RAW_LIMIT:
+            if chunk:
+                into.raw.append((self.series_id, chunk))
+            return
+        self._bin(chunk, polite=True)
+        binned, self.binned, self.count = self.binned, None, 0
+        if binned is not None and binned.count:
+            into.binned.append((self.series_id, binned))
+
+    def _bin(self, chunk: "list[float]", *, polite: bool = False) -> None:
+        binned = self.binned
+        if binned is None:
+            binned = self.binned = Histogram()
+        since_s = perf_counter()
+        for start in range(0, len(chunk), _SLICE):
+            binned.add(chunk[start : start + _SLICE])
+            if polite and perf_counter() - since_s > _YIELD_S:
+                sleep(0)
+                since_s = perf_counter()
+        self.count = binned.count
+
+
+def cleaned(
+    chunk: "list[Any]",
+    invalid: Invalid,
+    *,
+    lowest: float = -math.inf,
+) -> "list[float]":
+    """Return the finite numbers of *chunk* that are at least *lowest*.
+
+    Numbers of other types (``Decimal``, ``Fraction``, numpy's) count as floats; text
+    does not, even when it spells a number.
+
+    Args:
+        chunk: What the application recorded.
+        invalid: Told how many were left out, if any.
+        lowest: Least value allowed.
+
+    """
+    if not chunk:
+        return chunk
+    try:
+        if (
+            set(map(type, chunk)) <= _PLAIN
+            and min(chunk) >= lowest
+            and math.isfinite(float(sum(chunk)))
+        ):
+            return chunk
+    except OverflowError:  # an int beyond the range of floats is among them
+        pass
+    kept: list[float] = []
+    for value in chunk:
+        number = _as_float(value)
+        if number is not None and lowest <= number:
+            kept.append(number)
+    if len(kept) < len(chunk):
+        invalid(len(chunk) - len(kept))
+    return kept
+
+
+def _as_float(value: Any) -> "float | None":
+    try:
+        number = float(type(value).__float__(value))
+    except Exception:  # no number, or one that cannot say its value
+        return None
+    return number if math.isfinite(number) else None
+
+
+def make_handle(series: Series, series_id: int) -> Handle:
+    """A handle of the right kind for *series*."""
+    if series.kind == "histogram":
+        return HistogramHandle(series, series_id)
+    if series.kind == "gauge":
+        return GaugeHandle(series, series_id)
+    return SumHandle(series, series_id)

@@ -1,0 +1,92 @@
+"""Bounded queues and the book of losses; appending is atomic and never waits."""
+
+from collections.abc import Callable
+from typing import Generic, TypeAlias, TypeVar
+
+from probekit.model import Signal
+
+QUEUE_LIMIT = 10_000  # events, and spans, between two drains
+
+Cause: TypeAlias = "tuple[Signal, str]"
+T = TypeVar("T")
+
+
+class Losses:
+    """Records that were recorded and dropped, by signal and reason."""
+
+    __slots__ = ("_counts",)
+
+    def __init__(self) -> None:
+        """Start at nothing."""
+        self._counts: dict[Cause, list[int]] = {}
+
+    def add(self, signal: Signal, reason: str, n: int = 1) -> None:
+        """Count *n* lost records; any thread."""
+        counts = self._counts.get((signal, reason))
+        if counts is None:
+            counts = self._counts.setdefault((signal, reason), [])
+        counts.append(n)
+
+    def fold(self) -> None:
+        """Keep the lists short; only under the registry's lock."""
+        for counts in list(self._counts.values()):
+            if len(counts) > 1:
+                counts.append(_taken(counts))
+
+    def take(self) -> "dict[Cause, int]":
+        """Return all counts and begin anew; only under the registry's lock."""
+        return {
+            cause: _taken(counts)
+            for cause, counts in list(self._counts.items())
+            if counts
+        }
+
+    def forget(self) -> None:
+        """Drop everything."""
+        for counts in list(self._counts.values()):
+            del counts[:]
+
+
+class Queue(Generic[T]):
+    """A list that refuses more than its limit, and counts what it refused.
+
+    Several threads that pass the check at once may exceed the limit by their number.
+    """
+
+    __slots__ = ("_items", "_limit", "_refused")
+
+    def __init__(self, refused: Callable[[], None], limit: int = QUEUE_LIMIT) -> None:
+        """Start empty; *refused* is called for each item beyond *limit*."""
+        self._items: list[T] = []
+        self._limit = limit
+        self._refused = refused
+
+    def __len__(self) -> int:
+        """Items that wait."""
+        return len(self._items)
+
+    def put(self, item: T) -> bool:
+        """Append *item* if there is room; say whether there was."""
+        if len(self._items) >= self._limit:
+            self._refused()
+            return False
+        self._items.append(item)
+        return True
+
+    def take(self) -> "list[T]":
+        """Return what waits, oldest first; only under the registry's lock."""
+        items = self._items
+        taken = items[:]
+        del items[: len(taken)]
+        return taken
+
+    def forget(self) -> None:
+        """Drop everything."""
+        del self._items[:]
+
+
+def _taken(counts: "list[int]") -> int:
+    length = len(counts)
+    total = sum(counts[:length])
+    del counts[:length]
+    return total

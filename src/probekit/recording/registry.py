@@ -1,0 +1,396 @@
+"""The registry: everything recorded in this process and not yet taken.
+
+It exists from import, so nothing recorded before ``configure`` is lost; ``runtime``
+only connects it. Application threads append and compare the watch; the registry's
+lock is theirs to try, never to wait for. There is one global, :data:`REGISTRY`;
+every class of this room takes a registry as an argument.
+"""
+
+import os
+from collections.abc import Callable, Mapping
+from threading import Lock, RLock
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
+
+from probekit.clock import SYSTEM_CLOCK, Clock
+from probekit.model import AttributeValue, Harvest, Series, Signal, Span
+from probekit.notice import notice
+from probekit.observer import Observe, SeriesTable
+from probekit.recording.finish import Queued, finished
+from probekit.recording.handle import Handle, make_handle
+from probekit.recording.observers import Observers
+from probekit.recording.problems import Problems
+from probekit.recording.queue import Losses, Queue
+from probekit.recording.quiet import Suppression, is_disabled, suppressed
+from probekit.recording.watch import LENGTH_LIMIT, Watch
+
+if TYPE_CHECKING:
+    from probekit.recording.instruments import Instrument
+
+REST_S = 0.2  # between two looks while nobody drains
+BUSY_REST_S = 0.005  # the same while there is more than one look can fold
+FOLD_LIMIT = 20_000  # values folded in one look, on an application's thread: 2 ms
+
+C = TypeVar("C", bound=Observe)
+
+
+class Scrub(Protocol):
+    """Takes secrets out of texts before they are buffered."""
+
+    def text(self, text: str) -> str:
+        """Return *text* without secrets."""
+
+    def attributes(self, attributes: Mapping[str, AttributeValue]) -> dict[str, Any]:
+        """Return a copy of *attributes* without secrets."""
+
+
+class OpenSpan(Protocol):
+    """A span that a probe has opened."""
+
+    def end(self, error: "BaseException | None") -> None:
+        """Close it; *error* is what the call raised, if anything."""
+
+
+# (name, attributes, attach): attach says whether the span may become the current one
+# (it may not in generators, whose steps run in other people's contexts).
+SpanMaker: TypeAlias = "Callable[[str, Mapping[str, Any], bool], OpenSpan | None]"
+
+
+class Registry:
+    """What one process has recorded, and whom it asks for attention.
+
+    Attributes:
+        table: The process's series by local id; it only grows.
+        watch: Says until when nobody needs to look; the pump sets it.
+        handles: One for each series that values can be appended to.
+        instruments: By metric name.
+        observers: Callbacks that the draining thread asks for levels and totals.
+        events: Events waiting for the next drain, 10,000 at most.
+        spans: Spans waiting for the next drain, 10,000 at most.
+        problems: Errors, grouped.
+        dropped: One count, of durations lost after a RecursionError.
+        clock: Where moments come from.
+        on_due: Called on an application's thread when the watch has run out; may be
+            slow once (it starts the pump), must set the watch. None folds what waits.
+        on_durable: Called with one event; returns when its frame is written.
+        trace_ids: Says (trace id, span id) of the running context, or two empty texts.
+        span_maker: Opens a span for ``probe(span=True)``; None while traces are off.
+    """
+
+    def __init__(
+        self,
+        *,
+        clock: Clock = SYSTEM_CLOCK,
+        watch: "Watch | None" = None,
+    ) -> None:
+        """Start empty, with a watch that has run out."""
+        self.table = SeriesTable()
+        self.watch = watch or Watch()
+        self.clock = clock
+        self.handles: list[Handle] = []
+        self.instruments: dict[str, Instrument] = {}
+        self._handle_by_id: dict[int, Handle] = {}
+        self._losses = Losses()
+        self.dropped = [0]  # durations lost where even a call was impossible
+        self.observers = Observers(self.table)
+        self.events: Queue[Queued] = Queue(self._refuser("events"))
+        self.spans: Queue[Span] = Queue(self._refuser("spans"))
+        self.problems = Problems(self)
+        self.on_due: Callable[[], None] | None = None
+        self.on_durable: Callable[[Harvest], None] | None = None
+        self.trace_ids: Callable[[], tuple[str, str]] | None = None
+        self.span_maker: SpanMaker | None = None
+        self._scrub: Scrub | None = None
+        self._enabled = True
+        self._pid = os.getpid()
+        # Re-entrant, so that a signal handler that drains meets _busy, not itself.
+        self._lock = RLock()
+        self._busy = False
+        self._due_lock = Lock()
+
+    # -- what application threads call -------------------------------------------
+
+    def handle(self, series: Series) -> Handle:
+        """The handle of *series*, the same one whenever it is asked for; any thread."""
+        series_id = self.table.intern(series)
+        known = self._handle_by_id.get(series_id)
+        if known is not None:
+            return known
+        made = make_handle(series, series_id)
+        winner = self._handle_by_id.setdefault(series_id, made)
+        if winner is made:
+            self.handles.append(made)
+        return winner
+
+    def due(self) -> bool:
+        """Give attention because the watch has run out.
+
+        Returns:
+            True when the value at hand is not to be recorded: the registry is
+            switched off, or the caller runs inside ``suppress()``.
+
+        Threads:
+            Any; never waits for a lock. In the child of a fork it drops what the
+            parent had recorded, before the child's first value is appended.
+
+        """
+        try:
+            return self._attend()
+        except Exception as error:
+            self.watch.rest_for(REST_S)
+            notice("due", f"recording could not start its work: {error!r}")
+            return False
+
+    def due_for(self, handle: Handle) -> bool:
+        """The same for a handle whose list has reached the watch's limit."""
+        muted = self.due()
+        if len(handle.values) >= LENGTH_LIMIT and self._take_lock():
+            try:
+                handle.fold(self._invalid)
+            finally:
+                self._release_lock()
+        return muted
+
+    def is_muted(self) -> bool:
+        """For paths that are not hot: look at the watch, say whether to be silent."""
+        if perf_counter() > self.watch.deadline[0]:
+            return self.due()
+        return not self._enabled or suppressed()
+
+    def loss(self, signal: Signal, reason: str, n: int = 1) -> None:
+        """Count *n* records that were recorded and dropped; any thread."""
+        self._losses.add(signal, reason, n)
+
+    def ids(self) -> "tuple[str, str]":
+        """Trace and span id of the running context; empty texts outside any."""
+        if self.trace_ids is None:
+            return "", ""
+        try:
+            trace_id, span_id = self.trace_ids()
+            return trace_id, span_id
+        except Exception as error:
+            notice("trace-ids", f"the trace context could not be read: {error!r}")
+            return "", ""
+
+    def span(self, span: Span) -> None:
+        """Take a finished span; beyond 10,000 a drain it is counted as lost."""
+        self.spans.put(span)
+
+    def observe(self, callback: C) -> C:
+        """Let the draining thread call *callback* with an ``Observer`` each time."""
+        self.observers.add(callback)
+        return callback
+
+    def suppress(self) -> Suppression:
+        """Make a block whose calls are not recorded."""
+        return Suppression(self.watch.hold, self.watch.release)
+
+    # -- what runtime and the pump call ------------------------------------------
+
+    def drain(self) -> Harvest:
+        """Take everything recorded since the last call.
+
+        Returns:
+            The harvest; empty when the calling thread is inside a drain already (a
+            signal handler that flushes).
+
+        Threads:
+            One at a time: the pump, or an application's thread without a pump. Waits
+            for a fold of at most 2 ms on another thread.
+
+        """
+        if not self._take_lock(wait=True):
+            return Harvest(series=self.table.series)
+        try:
+            return self._harvest()
+        finally:
+            self._release_lock()
+
+    def compact(self, *, most: int = FOLD_LIMIT) -> int:
+        """Turn long lists into sums and histograms; nothing is lost.
+
+        Args:
+            most: Values to fold at most, a bound for the time it takes.
+
+        Returns:
+            Values that are left in long lists.
+
+        Threads:
+            Any; returns at once when another thread folds or drains.
+
+        """
+        if not self._take_lock():
+            return 0
+        try:
+            self._losses.fold()
+            self.problems.fold()
+            left = 0
+            for handle in self.handles:
+                waiting = len(handle.values)
+                if waiting >= LENGTH_LIMIT // 16:
+                    if most > 0:
+                        handle.fold(self._invalid, most=most)
+                        most -= waiting
+                    left += len(handle.values)
+            return left
+        finally:
+            self._release_lock()
+
+    def forget(self) -> None:
+        """Start from zero in the child of a fork; the table of series stays.
+
+        Values recorded and not drained belong to the parent, which still has them.
+        """
+        self._lock = RLock()
+        self._busy = False
+        self._due_lock = Lock()
+        self._pid = os.getpid()
+        self.watch.trip()
+        for handle in self.handles:
+            handle.forget()
+        self.events.forget()
+        self.spans.forget()
+        self.problems.forget()
+        self._losses.forget()
+        self.dropped[0] = 0
+        self.observers.forget()
+
+    @property
+    def enabled(self) -> bool:
+        """Whether anything is recorded; may be switched at any time."""
+        return self._enabled
+
+    @enabled.setter
+    def enabled(self, enabled: bool) -> None:
+        if enabled != self._enabled:
+            self._enabled = enabled
+            (self.watch.release if enabled else self.watch.hold)()
+
+    @property
+    def scrub(self) -> Scrub:
+        """What takes secrets out; the standard rules until ``runtime`` sets others."""
+        if self._scrub is None:
+            from probekit.scrub import Scrubber
+
+            self._scrub = Scrubber()
+        return self._scrub
+
+    @scrub.setter
+    def scrub(self, scrub: Scrub) -> None:
+        self._scrub = scrub
+
+    # -- inside -------------------------------------------------------------------
+
+    def _attend(self) -> bool:
+        if self._pid != os.getpid():
+            self.forget()
+        if self.watch.is_held and (not self._enabled or suppressed()):
+            return True
+        lock = self._due_lock
+        if self.watch.is_resting() or not lock.acquire(blocking=False):
+            return False
+        try:
+            (self.on_due or self._rest)()
+            if not self.watch.is_resting():
+                self.watch.rest_for(REST_S)
+        finally:
+            lock.release()
+        return False
+
+    def _rest(self) -> None:
+        left = self.compact()
+        self.watch.rest_for(BUSY_REST_S if left else REST_S)
+
+    def _harvest(self) -> Harvest:
+        into = Harvest(series=self.table.series)
+        self.observers.harvest(into)
+        for handle in [h for h in self.handles if h.values or h.count]:
+            try:
+                handle.harvest(into, self._invalid)
+            except Exception as error:  # one bad series must not cost the others
+                self._losses.add("metrics", "internal_error")
+                notice("harvest", f"{handle.series.name} was not harvested: {error!r}")
+        self._finish_events(into)
+        into.spans = self.spans.take()
+        self.problems.harvest(into)
+        dropped, self.dropped[0] = self.dropped[0], 0
+        if dropped:
+            self._losses.add("metrics", "recursion", dropped)
+        for cause, count in self._losses.take().items():
+            into.losses[cause] = into.losses.get(cause, 0) + count
+        return into
+
+    def _finish_events(self, into: Harvest) -> None:
+        for queued in self.events.take():
+            try:
+                into.events.append(finished(queued, self))
+            except Exception as error:
+                self._losses.add("events", "internal_error")
+                notice("harvest-event", f"an event was not harvested: {error!r}")
+
+    def _take_lock(self, *, wait: bool = False) -> bool:
+        if not self._lock.acquire(blocking=wait):
+            return False
+        if self._busy:  # this thread, one frame up
+            self._lock.release()
+            return False
+        self._busy = True
+        return True
+
+    def _release_lock(self) -> None:
+        self._busy = False
+        self._lock.release()
+
+    def _invalid(self, n: int) -> None:
+        self._losses.add("metrics", "invalid", n)
+
+    def _refuser(self, signal: Signal) -> Callable[[], None]:
+        return lambda: self._losses.add(signal, "queue_full")
+
+
+REGISTRY = Registry()
+REGISTRY.enabled = not is_disabled()
+
+
+def observe(callback: C) -> C:
+    """Let probekit ask *callback* for your own gauges, again and again.
+
+    The callback gets a :class:`probekit.observer.Observer` and tells it levels and
+    totals. Usable as a decorator.
+
+    Args:
+        callback: Called about five times a second; quick, and free of side effects.
+
+    Returns:
+        The callback.
+
+    Raises:
+        ConfigError: It is not callable.
+
+    Threads:
+        The callback runs on probekit's thread. One that raises is told to the logger
+        once a minute and asked again next time.
+
+    Example:
+        >>> jobs = ["a", "b"]
+        >>> @observe
+        ... def queue_depth(observer):
+        ...     observer.gauge("queue.depth", len(jobs))
+
+    """
+    return REGISTRY.observe(callback)
+
+
+def suppress() -> Suppression:
+    """Return a block in which the calling thread or task records nothing.
+
+    Covers probes, bound and unbound instruments, events, errors and patched
+    libraries. Tasks started inside inherit it. While a block is open anywhere, the
+    calls of other threads cost about 0.3 µs more each.
+
+    Example:
+        >>> with suppress():
+        ...     pass  # what is called here leaves no trace
+
+    """
+    return REGISTRY.suppress()

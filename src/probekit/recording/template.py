@@ -1,0 +1,281 @@
+"""The text of a wrapper: a function with the very parameters of another one.
+
+The body is the shortest that times a call exactly, counts its errors and asks for
+attention when the watch has run out: two clock reads, one comparison, one append.
+Every name of ours begins with a prefix that no parameter has.
+"""
+
+from functools import lru_cache
+from keyword import iskeyword
+from types import CodeType
+from typing import Literal, NamedTuple, TypeAlias
+
+FILENAME = "<probekit wrapper>"
+PREFIX = "_pk"
+
+Flavour: TypeAlias = Literal["plain", "coroutine", "generator", "async generator"]
+
+VARARGS, VARKEYWORDS = 0x04, 0x08
+GENERATOR, COROUTINE, ITERABLE_COROUTINE, ASYNC_GENERATOR = 0x20, 0x80, 0x100, 0x200
+
+# What a wrapper closes over; the factory takes them in this order.
+FREE = (
+    "f",
+    "clock",
+    "deadline",
+    "due",
+    "append",
+    "fail",
+    "dropped",
+    "judge",
+    "open",
+    "first",
+    # Parameters may be called like these.
+    "BaseException",
+    "Exception",
+    "StopAsyncIteration",
+)
+
+
+_FREE = ", ".join(f"{PREFIX}_{name}" for name in FREE)
+
+
+class Shape(NamedTuple):
+    """All that the text of a wrapper depends on.
+
+    Attributes:
+        flavour: How the function is run.
+        positional_only: Names of parameters before ``/``.
+        positional: Names of the other positional parameters.
+        keyword_only: Names of parameters after ``*``.
+        varargs: Name after ``*``, or empty.
+        varkeywords: Name after ``**``, or empty.
+        judged: Whether a result is handed to ``error_if``.
+        spanned: Whether a span may be opened around the call.
+    """
+
+    flavour: Flavour
+    positional_only: "tuple[str, ...]" = ()
+    positional: "tuple[str, ...]" = ()
+    keyword_only: "tuple[str, ...]" = ()
+    varargs: str = ""
+    varkeywords: str = ""
+    judged: bool = False
+    spanned: bool = False
+
+    @property
+    def names(self) -> "tuple[str, ...]":
+        """Names of all parameters."""
+        own = self.positional_only + self.positional + self.keyword_only
+        return own + tuple(name for name in (self.varargs, self.varkeywords) if name)
+
+
+def shape_of_code(
+    code: CodeType,
+    flavour: Flavour,
+    *,
+    judged: bool,
+    spanned: bool,
+) -> Shape:
+    """The shape of a function with *code*; any arguments if its names are no names."""
+    names = code.co_varnames
+    first, second = code.co_posonlyargcount, code.co_argcount
+    third = second + code.co_kwonlyargcount
+    has_varargs = bool(code.co_flags & VARARGS)
+    shape = Shape(
+        flavour,
+        names[:first],
+        names[first:second],
+        names[second:third],
+        names[third] if has_varargs else "",
+        names[third + has_varargs] if code.co_flags & VARKEYWORDS else "",
+        judged,
+        spanned,
+    )
+    if all(name.isidentifier() and not iskeyword(name) for name in shape.names):
+        return shape
+    return any_arguments(flavour, judged=judged, spanned=spanned)
+
+
+def any_arguments(flavour: Flavour, *, judged: bool, spanned: bool) -> Shape:
+    """The shape of a callable whose parameters are not known."""
+    return Shape(flavour, (), (), (), "args", "kwargs", judged, spanned)
+
+
+@lru_cache(maxsize=1024)
+def factory_of(shape: Shape) -> CodeType:
+    """Compile the factory of wrappers of *shape*: a module that defines ``make``."""
+    return compile(source_of(shape), FILENAME, "exec")
+
+
+def source_of(shape: Shape) -> str:
+    """The text of the factory.
+
+    Example:
+        >>> print(source_of(Shape("plain", (), ("a", "b"))).replace(_FREE, "..."))
+        def make(...):
+            def wrapper(a, b):
+                _pk_t0 = _pk_clock()
+                try:
+                    _pk_r = _pk_f(a, b)
+                except _pk_BaseException as _pk_e:
+                    try:
+                        _pk_fail(_pk_e, _pk_t0)
+                    except _pk_Exception:
+                        _pk_t0 = None
+                        _pk_dropped[0] += 1
+                    raise
+                _pk_t1 = _pk_clock()
+                if _pk_t1 > _pk_deadline[0] and _pk_due():
+                    return _pk_r
+                _pk_append(_pk_t1 - _pk_t0)
+                return _pk_r
+            return wrapper
+        <BLANKLINE>
+
+    """
+    prefix = PREFIX
+    while any(name.startswith(prefix) for name in shape.names):
+        prefix += "_"
+    text = _HEAD + _BODY[shape.flavour]
+    for mark, lines in (
+        ("OPEN", _OPEN if shape.spanned else ""),
+        ("CLOSE_FAILED", _CLOSE_FAILED if shape.spanned else ""),
+        ("CLOSE", _CLOSE if shape.spanned else ""),
+        ("RECORD", _RECORD_JUDGED if shape.judged else _RECORD),
+    ):
+        text = text.replace(f"        @{mark}\n", lines)
+    result = "" if shape.flavour == "async generator" else " @_r"
+    return (
+        text.replace("@FREE", ", ".join(f"@_{name}" for name in FREE))
+        .replace("@PARAMETERS", _parameters(shape))
+        .replace("@ARGUMENTS", _arguments(shape))
+        .replace("@RESULT", result)
+        .replace("@_", f"{prefix}_")
+    )
+
+
+def _parameters(shape: Shape) -> str:
+    parts = list(shape.positional_only)
+    if parts:
+        parts.append("/")
+    parts += shape.positional
+    if shape.varargs:
+        parts.append(f"*{shape.varargs}")
+    elif shape.keyword_only:
+        parts.append("*")
+    parts += shape.keyword_only
+    if shape.varkeywords:
+        parts.append(f"**{shape.varkeywords}")
+    return ", ".join(parts)
+
+
+def _arguments(shape: Shape) -> str:
+    parts = [*shape.positional_only, *shape.positional]
+    if shape.varargs:
+        parts.append(f"*{shape.varargs}")
+    parts += (f"{name}={name}" for name in shape.keyword_only)
+    if shape.varkeywords:
+        parts.append(f"**{shape.varkeywords}")
+    return ", ".join(parts)
+
+
+_HEAD = """\
+def make(@FREE):
+"""
+
+# `raise` passes the very exception on; when our own part fails (no stack left after a
+# RecursionError) the start is forgotten, which tells the next wrapper to count it.
+_FAILED = """\
+        except @_BaseException as @_e:
+            try:
+                @_fail(@_e, @_t0)
+            except @_Exception:
+                @_t0 = None
+                @_dropped[0] += 1
+        @CLOSE_FAILED
+            raise
+"""
+
+_DONE = """\
+        @_t1 = @_clock()
+        @CLOSE
+        if @_t1 > @_deadline[0] and @_due():
+            return@RESULT
+        @RECORD
+        return@RESULT
+    return wrapper
+"""
+
+_OPEN = """\
+        @_s = @_open()
+"""
+
+_CLOSE_FAILED = """\
+            if @_s is not None:
+                @_s(@_e)
+"""
+
+_CLOSE = """\
+        if @_s is not None:
+            @_s(None)
+"""
+
+_RECORD = """\
+        @_append(@_t1 - @_t0)
+"""
+
+_RECORD_JUDGED = """\
+        @_judge(@_r, @_t1 - @_t0)
+"""
+
+
+def _straight(definition: str, call: str) -> str:
+    return (
+        f"    {definition} wrapper(@PARAMETERS):\n"
+        "        @OPEN\n"
+        "        @_t0 = @_clock()\n"
+        "        try:\n"
+        f"            @_r = {call}\n" + _FAILED + _DONE
+    )
+
+
+# An async generator has no `yield from`. What is thrown in is thrown on as it came:
+# after our except block has ended (its context must not show inside), and without the
+# frame that our `yield` has just put on top of its traceback. GeneratorExit goes the
+# same way: `aclose` of the wrapper then sees exactly what the inner one does with it.
+_ASYNC_GENERATOR = (
+    """\
+    async def wrapper(@PARAMETERS):
+        @OPEN
+        @_t0 = @_clock()
+        @_x = None
+        try:
+            @_g = @_f(@ARGUMENTS)
+            @_a = @_first(@_g)
+            while True:
+                try:
+                    @_v = await @_a
+                except @_StopAsyncIteration:
+                    break
+                try:
+                    @_a = yield @_v
+                except @_BaseException as @_e:
+                    @_x = @_e
+                if @_x is None:
+                    @_a = @_g.asend(@_a)
+                else:
+                    @_x.__traceback__ = @_x.__traceback__.tb_next
+                    @_a = @_g.athrow(@_x)
+                    @_x = None
+"""
+    + _FAILED
+    + _DONE
+)
+
+_BODY: "dict[Flavour, str]" = {
+    "plain": _straight("def", "@_f(@ARGUMENTS)"),
+    "coroutine": _straight("async def", "await @_f(@ARGUMENTS)"),
+    "generator": _straight("def", "yield from @_f(@ARGUMENTS)"),
+    "async generator": _ASYNC_GENERATOR,
+}

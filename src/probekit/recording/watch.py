@@ -1,0 +1,106 @@
+"""The watch: two numbers on a page that the kernel wipes at every fork.
+
+Every recorded call compares a number it has anyway with one of these, and that one
+comparison covers four cases: nothing was started yet, this is the child of a fork
+(raw forks included: the page reads zero), the pump hangs, a list has grown long.
+Reading costs one index of a memoryview; nothing here locks or makes a system call
+after construction.
+"""
+
+import mmap
+import os
+from array import array
+from time import perf_counter
+
+_MADV_WIPEONFORK = 18  # linux/mman.h; Python names it from 3.13 on
+LENGTH_LIMIT = 4096  # values a handle may hold before somebody must look at it
+
+
+class Watch:
+    """Says until when, and up to which length, recording needs nobody's attention.
+
+    Attributes:
+        deadline: One double; ``deadline[0]`` is a ``perf_counter()`` time in seconds
+            before which a timed call has nothing to do but append.
+        limit: One int64; ``limit[0]`` is the length that a list of values may reach
+            without a look. Calls that read no clock (a bound counter's) compare this
+            one: it is 0 when the watch was never set, was tripped or was wiped, so
+            that the first value in a new process is noticed for the price of ``len``.
+        survives_fork: Whether the page could not be set to be wiped; the fork hook
+            registered here trips it then, and a raw fork goes unseen.
+    """
+
+    __slots__ = ("_holds", "_rests_until_s", "deadline", "limit", "survives_fork")
+
+    def __init__(self) -> None:
+        """Take a page of memory, and start tripped."""
+        page = _wiped_page()
+        self.survives_fork = page is None
+        if page is None:
+            cells = memoryview(array("d", [0.0, 0.0])).cast("B")
+            if hasattr(os, "register_at_fork"):
+                os.register_at_fork(after_in_child=self.trip)
+        else:
+            cells = memoryview(page)
+        self.deadline = cells[:8].cast("d")
+        self.limit = cells[8:16].cast("q")
+        self._rests_until_s = 0.0
+        self._holds: list[None] = []
+
+    def rest_until(self, perf_counter_s: float) -> None:
+        """Say that nobody needs to look before *perf_counter_s*.
+
+        Args:
+            perf_counter_s: A moment on the clock of ``time.perf_counter``, seconds.
+
+        """
+        self._rests_until_s = perf_counter_s
+        if not self._holds:
+            self.deadline[0] = perf_counter_s
+            self.limit[0] = LENGTH_LIMIT
+        if self._holds:  # somebody took hold between the check and the lines above
+            self._wipe()
+
+    def rest_for(self, seconds: float) -> None:
+        """Say that nobody needs to look for *seconds* from now."""
+        self.rest_until(perf_counter() + seconds)
+
+    def trip(self) -> None:
+        """Make the next recorded value of any thread ask for attention."""
+        self._rests_until_s = 0.0
+        self._wipe()
+
+    def is_resting(self) -> bool:
+        """Whether the moment set last has not come yet, held or not."""
+        return perf_counter() <= self._rests_until_s
+
+    def hold(self) -> None:
+        """Make every value ask, until :meth:`release`; holds add up."""
+        self._holds.append(None)
+        self._wipe()
+
+    def release(self) -> None:
+        """Undo one hold; with the last one the watch rests as it was set."""
+        if self._holds:
+            self._holds.pop()
+        if not self._holds and self._rests_until_s:
+            self.rest_until(self._rests_until_s)
+
+    @property
+    def is_held(self) -> bool:
+        """Whether anybody wants to be asked for every value."""
+        return bool(self._holds)
+
+    def _wipe(self) -> None:
+        self.limit[0] = 0
+        self.deadline[0] = 0.0
+
+
+def _wiped_page() -> "mmap.mmap | None":
+    try:
+        flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
+        page = mmap.mmap(-1, mmap.PAGESIZE, flags=flags)
+        page.madvise(_MADV_WIPEONFORK)
+    except (AttributeError, OSError, ValueError, TypeError):
+        return None  # not Linux, or a kernel before 4.14
+    return page

@@ -1,0 +1,168 @@
+"""From a function to its timed twin: same signature, same facts, same behaviour.
+
+The twin closes over the function, a clock, the watch and its list of values; see
+``template`` for the text. Each twin gets a code object of its own, so that the
+interpreter specialises it for the one function it calls.
+"""
+
+import functools
+import sys
+from collections.abc import Callable
+from inspect import (
+    isasyncgenfunction,
+    iscoroutinefunction,
+    isgeneratorfunction,
+)
+from time import perf_counter
+from types import CodeType, FunctionType, coroutine
+from typing import Any
+
+from probekit.notice import notice
+from probekit.recording.attributes import type_name
+from probekit.recording.outcome import Outcome
+from probekit.recording.template import (
+    FILENAME,
+    FREE,
+    ITERABLE_COROUTINE,
+    Flavour,
+    any_arguments,
+    factory_of,
+    shape_of_code,
+)
+
+Function = Callable[..., Any]
+
+
+def is_wrapper(function: object) -> bool:
+    """Whether *function* is a twin made here."""
+    return (
+        isinstance(function, FunctionType) and function.__code__.co_filename == FILENAME
+    )
+
+
+def timed(
+    function: Function,
+    outcome: Outcome,
+    *,
+    error_if: "Callable[[Any], object] | None" = None,
+    span: "Callable[[bool], Callable[[BaseException | None], None] | None] | None" = None,
+) -> FunctionType:
+    """Return the timed twin of *function*.
+
+    Defaults are the same objects as at decoration; later changes of the twin's
+    ``__defaults__`` count, later changes of the original's do not.
+
+    Args:
+        function: Any callable; other callables than functions get a twin that takes
+            any arguments.
+        outcome: Where durations and errors go.
+        error_if: Judges a result; true makes the call an error.
+        span: Opens a span, told whether it may become the current one; its result
+            closes it.
+
+    """
+    flavour = flavour_of(function)
+    switches = {"judged": error_if is not None, "spanned": span is not None}
+    code = getattr(function, "__code__", None)
+    if isinstance(function, FunctionType) and isinstance(code, CodeType):
+        shape = shape_of_code(code, flavour, **switches)
+    else:
+        shape = any_arguments(flavour, **switches)
+    registry = outcome.registry
+    parts = {
+        "f": function,
+        "clock": perf_counter,
+        "deadline": registry.watch.deadline,
+        "due": registry.due,
+        "append": outcome.append,
+        "fail": outcome.fail,
+        "dropped": registry.dropped,
+        "judge": error_if and outcome.judge_by(error_if),
+        "open": span and functools.partial(span, "generator" not in flavour),
+        "first": _first_step,
+        "BaseException": BaseException,
+        "Exception": Exception,
+        "StopAsyncIteration": StopAsyncIteration,
+    }
+    namespace: dict[str, Any] = {}
+    exec(factory_of(shape), namespace)  # noqa: S102 - our own text, see template.py
+    twin: FunctionType = namespace["make"](*(parts[name] for name in FREE))
+    return _dressed(twin, function)
+
+
+def flavour_of(function: Function) -> Flavour:
+    """How *function* runs, looking through partials and callable objects."""
+    candidates = [function]
+    if not isinstance(function, FunctionType) and not isinstance(function, type):
+        candidates.append(getattr(type(function), "__call__", function))
+    for candidate in candidates:
+        if isasyncgenfunction(candidate):
+            return "async generator"
+        if iscoroutinefunction(candidate) and _has_code(candidate, 0x80):
+            return "coroutine"
+        if isgeneratorfunction(candidate):
+            return "generator"
+    return "plain"
+
+
+def _has_code(function: Any, flag: int) -> bool:
+    """Whether it truly is one, not only marked as one (a plain function may be)."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    function = getattr(function, "__func__", function)
+    code = getattr(function, "__code__", None)
+    return isinstance(code, CodeType) and bool(code.co_flags & flag)
+
+
+def _dressed(twin: FunctionType, function: Function) -> FunctionType:
+    """Give *twin* the looks of *function*."""
+    name = getattr(function, "__name__", None) or type(function).__name__
+    if isinstance(name, str):
+        code = twin.__code__
+        if sys.version_info >= (3, 11):
+            qualname = getattr(function, "__qualname__", name)
+            if not isinstance(qualname, str):
+                qualname = name
+            twin.__code__ = code.replace(co_name=name, co_qualname=qualname)
+        else:
+            twin.__code__ = code.replace(co_name=name)
+        twin.__name__ = twin.__qualname__ = name
+    functools.update_wrapper(twin, function)
+    if isinstance(function, FunctionType):
+        twin.__defaults__ = function.__defaults__
+        twin.__kwdefaults__ = function.__kwdefaults__ and dict(function.__kwdefaults__)
+        if function.__code__.co_flags & ITERABLE_COROUTINE:
+            twin = coroutine(twin)  # type: ignore[assignment]
+    else:
+        _lend_methods(twin, function)
+    return twin
+
+
+def _lend_methods(twin: FunctionType, function: Function) -> None:
+    """Let a callable object's public methods be called on its twin.
+
+    ``cache_clear`` of an ``lru_cache`` is one. Properties are not read.
+    """
+    kind = type(function)
+    for name in dir(kind):
+        if name.startswith("_") or hasattr(twin, name):
+            continue
+        try:
+            member = next(vars(k)[name] for k in kind.__mro__ if name in vars(k))
+            if callable(member) and not isinstance(member, type):
+                setattr(twin, name, getattr(function, name))
+        except Exception as error:  # an object that resists; its twin still times it
+            notice("lend", f"{name} was not lent: {type_name(type(error))}")
+
+
+def _first_step(generator: Any) -> Any:
+    """Begin an inner async generator without showing it to the event loop.
+
+    The loop would close it beside the wrapper at shutdown, both at once.
+    """
+    hooks = sys.get_asyncgen_hooks()
+    sys.set_asyncgen_hooks(None, None)
+    try:
+        return generator.asend(None)
+    finally:
+        sys.set_asyncgen_hooks(*hooks)
