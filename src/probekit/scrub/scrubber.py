@@ -1,0 +1,217 @@
+"""The scrubber: built-in rules first, then the user's, never an exception."""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+
+from probekit.model import AttributeValue
+from probekit.notice import notice
+from probekit.scrub import patterns, signs
+from probekit.scrub.address import without_values
+from probekit.scrub.cards import without_cards
+from probekit.scrub.names import is_secret_name, joined
+from probekit.scrub.patterns import REDACTED
+
+TEXT_LIMIT = 65_536
+FAILED = "[not kept: scrubbing failed]"
+_HANGING_LIMIT = 4_096
+_OPENING = re.compile(r"b?\\?[\"']")
+_URL_NAMES = frozenset(
+    {"url.full", "url.original", "http.url", "http.target", "url.query"}
+)
+
+
+class Scrubber:
+    """Cleans texts, attributes and URLs before they are buffered.
+
+    Args:
+        deny_names: Further names whose values are never kept; spelling does not
+            matter (``badge_number`` is ``BadgeNumber``).
+        extra: Further scrubbers, text to text, called after the built-in rules. One
+            that raises or returns no text makes the text a placeholder.
+        high_security: Masks also quoted literals, long numbers and opaque words, and
+            cleans once more what the user's scrubbers return.
+        enabled: False keeps everything as it is, unless *high_security*.
+
+    Threads:
+        Any thread; holds no changing state.
+
+    Example:
+        >>> Scrubber().text("login failed: password=hunter2 for ann@example.org")
+        'login failed: password=[redacted] for [redacted]'
+
+    """
+
+    __slots__ = ("_deny", "_enabled", "_extra", "_strict")
+
+    def __init__(
+        self,
+        *,
+        deny_names: "Iterable[str]" = (),
+        extra: "Iterable[Callable[[str], str]]" = (),
+        high_security: bool = False,
+        enabled: bool = True,
+    ) -> None:
+        """Keep the rules."""
+        self._deny = frozenset(filter(None, map(joined, deny_names)))
+        self._extra = tuple(extra)
+        self._strict = high_security
+        self._enabled = enabled or high_security
+
+    def text(self, text: str) -> str:
+        """Return *text* without what looks like a secret.
+
+        Args:
+            text: Free text; what is beyond 65,536 characters is cut off.
+
+        Returns:
+            The text itself when nothing had to go; never raises.
+
+        """
+        if not self._enabled:
+            return text
+        try:
+            return self._cleaned(text)
+        except Exception:
+            notice("scrub", "a scrubber failed; the text is not kept")
+            return FAILED
+
+    def attributes(
+        self, attributes: "Mapping[str, AttributeValue]"
+    ) -> "dict[str, AttributeValue]":
+        """Return a copy: values under secret names masked, other texts cleaned.
+
+        Numbers and booleans keep their type; a number under a secret name is masked.
+        """
+        if not self._enabled:
+            return dict(attributes)
+        try:
+            return {
+                name: self._value(name, value) for name, value in attributes.items()
+            }
+        except Exception:
+            notice("scrub", "a scrubber failed; the attributes are not kept")
+            return {}
+
+    def url(self, url: str) -> str:
+        """Return *url* without user, password, fragment and query values."""
+        if not self._enabled:
+            return url
+        try:
+            return self._cleaned(without_values(url))
+        except Exception:
+            notice("scrub", "a scrubber failed; the URL is not kept")
+            return FAILED
+
+    def is_secret(self, name: str) -> bool:
+        """Say whether values under *name* are never kept."""
+        return is_secret_name(name, self._deny)
+
+    def _value(self, name: str, value: AttributeValue) -> AttributeValue:
+        if isinstance(value, bool):
+            return value
+        if self.is_secret(name):
+            return REDACTED
+        if isinstance(value, str):
+            return self.url(value) if name in _URL_NAMES else self.text(value)
+        if isinstance(value, (list, tuple)):
+            cleaned = [
+                self.text(each) if isinstance(each, str) else each for each in value
+            ]
+            return cleaned if isinstance(value, list) else tuple(cleaned)
+        return value
+
+    def _cleaned(self, text: str) -> str:
+        if len(text) > TEXT_LIMIT:
+            text = _cut(text)
+        text = self._built_in(text)
+        if self._strict:
+            text = _strictly(text)
+        if self._extra:
+            text = self._by_user(text)
+        return text
+
+    def _by_user(self, text: str) -> str:
+        for scrubber in self._extra:
+            text = scrubber(text)
+            if type(text) is not str:
+                raise TypeError("a scrubber must return text")
+        if self._strict:  # a scrubber may not put back what was taken out
+            text = _strictly(self._built_in(text))
+        return text
+
+    def _built_in(self, text: str) -> str:
+        if signs.named(text):
+            text = self._by_name(text)
+        lower = text.lower()
+        if signs.credentials(lower):
+            text = patterns.BEARER.sub(_keep_name, text)
+            text = patterns.SQL.sub(_keep_name, text)
+        if signs.tokens(text):
+            text = patterns.JWT.sub(REDACTED, text)
+            text = patterns.VENDOR.sub(REDACTED, text)
+            text = patterns.HOOK.sub(REDACTED, text)
+        if "@" in text:
+            text = patterns.MAIL.sub(REDACTED, text)
+        return without_cards(text) if signs.numbers(text) else text
+
+    def _by_name(self, text: str) -> str:
+        if "-----BEGIN" in text:
+            text = patterns.PEM.sub(REDACTED, text)
+        if "://" in text:
+            text = patterns.USERINFO.sub("", text)
+        text = patterns.HEADER.sub(_keep_name, text)
+        text = self._masked(text, patterns.NAME, patterns.VALUE)
+        if "-" in text:
+            text = self._masked(text, patterns.OPTION, patterns.VALUE)
+        if "</" in text:
+            text = self._masked(text, patterns.ELEMENT, patterns.CONTENT)
+        return text
+
+    def _masked(
+        self, text: str, names: "re.Pattern[str]", values: "re.Pattern[str]"
+    ) -> str:
+        kept: list[str] = []
+        done = 0
+        for found in names.finditer(text):
+            if found.start() < done or not self.is_secret(found["name"]):
+                continue
+            value = values.match(text, found.end())
+            if value is not None:
+                opening, closing = _quotes(value[0])
+                kept += [text[done : found.end()], opening, REDACTED, closing]
+                done = value.end()
+        return "".join(kept) + text[done:] if kept else text
+
+
+def _quotes(value: str) -> "tuple[str, str]":
+    """Quotation marks around *value*, so that what was JSON stays JSON."""
+    opening = _OPENING.match(value)
+    if opening is None:
+        return "", ""
+    return opening[0], opening[0].lstrip("b")
+
+
+def _keep_name(found: "re.Match[str]") -> str:
+    return f"{found['name']}{found['gap']}{REDACTED}"
+
+
+def _mask_literal(found: "re.Match[str]") -> str:
+    mark = found[0][0]
+    return f"{mark}{REDACTED}{mark}"
+
+
+def _strictly(text: str) -> str:
+    text = patterns.LITERAL.sub(
+        lambda found: found[0][0] + REDACTED + found[0][0], text
+    )
+    text = patterns.OPAQUE.sub(REDACTED, text)
+    return patterns.NUMBER.sub(REDACTED, text)
+
+
+def _cut(text: str) -> str:
+    """Cut at the limit and drop the word there: half a secret is still one."""
+    kept = text[: TEXT_LIMIT - _HANGING_LIMIT]
+    whole_words = text[len(kept) : TEXT_LIMIT].rsplit(None, 1)
+    if len(whole_words) > 1:
+        kept += whole_words[0]
+    return f"{kept} … [{len(text) - len(kept)} characters cut off]"

@@ -1,0 +1,201 @@
+"""The settings as one frozen object, and its form for a child process."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+from probekit.errors import ConfigError
+from probekit.model import AttributeValue
+from probekit.ports import Exporter
+from probekit.scrub import Scrubber, redacted
+
+Shipper: TypeAlias = Literal["thread", "process", "external"]
+TextScrubber: TypeAlias = Callable[[str], str]
+
+SHIPPERS: "tuple[Shipper, ...]" = ("thread", "process", "external")
+
+
+@dataclass(frozen=True, slots=True)
+class RetentionSettings:
+    """How much the buffer may keep; ``runtime`` hands it to the buffer.
+
+    Attributes:
+        max_bytes: Most bytes of buffer file and write-ahead log; 1 MiB or more.
+        max_age_s: Undelivered data older than this is dropped and counted, seconds;
+            60 or more.
+        tail_s: Delivered windows are kept at full resolution for so long, seconds;
+            0 or more.
+        keep_s: Delivered data is kept, rolled up, for so long, seconds; 0 or more.
+    """
+
+    max_bytes: int = 64 << 20
+    max_age_s: float = 7 * 86_400.0
+    tail_s: float = 900.0
+    keep_s: float = 86_400.0
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds on what a process may record between two flushes.
+
+    Attributes:
+        series: Attribute sets of one instrument before the overflow series; 1 or more.
+        events: Events between two drains; 1 or more.
+        spans: Spans between two drains; 1 or more.
+    """
+
+    series: int = 2_000
+    events: int = 10_000
+    spans: int = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class ScrubSettings:
+    """How texts are cleaned before anything is buffered.
+
+    Attributes:
+        enabled: False keeps texts as they are; without effect in high security.
+        deny_names: Further names whose values are secret.
+        extra: Further scrubbers, text to text, applied after the built-in ones.
+        high_security: Stricter, and not to be weakened by code.
+    """
+
+    enabled: bool = True
+    deny_names: "tuple[str, ...]" = ()
+    extra: "tuple[TextScrubber, ...]" = ()
+    high_security: bool = False
+
+    def build(self) -> Scrubber:
+        """Make the scrubber of these settings."""
+        return Scrubber(
+            deny_names=self.deny_names,
+            extra=self.extra,
+            high_security=self.high_security,
+            enabled=self.enabled,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Settings:
+    """All settings of one process, checked.
+
+    Attributes:
+        service: Name of the service, 1 to 200 printable characters.
+        buffer: Absolute path of the buffer file; None keeps all in memory.
+        exporters: URLs or exporter objects; each gets a cursor of its own.
+        resource: Attributes of who speaks; ``service.name`` is among them.
+        interval_s: Width of a window, seconds, 0.5 to 3600.
+        flush_interval_s: Between two writes of a process, seconds, 0.01 to 60;
+            what a ``kill -9`` may cost.
+        host_metrics: Whether the leader samples the host.
+        traces: Share of traces kept, 0 to 1, or a policy object; None for no traces.
+        shipper: Who ships: a thread, a child process, or ``probekit ship``.
+        retention: How much the buffer may keep.
+        limits: Bounds on what a process may hold in memory.
+        scrub: How texts are cleaned.
+        alerts: Alert rules, as given.
+        instrument: Patterns of modules to instrument, ``shop.*``.
+        disabled: True makes everything a no-op.
+        origins: Setting → where its value came from, for people.
+    """
+
+    service: str
+    buffer: "Path | None"
+    exporters: "tuple[str | Exporter, ...]" = ()
+    resource: "Mapping[str, AttributeValue]" = field(default_factory=dict)
+    interval_s: float = 10.0
+    flush_interval_s: float = 0.2
+    host_metrics: bool = True
+    traces: Any = None
+    shipper: Shipper = "thread"
+    retention: RetentionSettings = field(default_factory=RetentionSettings)
+    limits: Limits = field(default_factory=Limits)
+    scrub: ScrubSettings = field(default_factory=ScrubSettings)
+    alerts: "tuple[Any, ...]" = ()
+    instrument: "tuple[str, ...]" = ()
+    disabled: bool = False
+    origins: "Mapping[str, str]" = field(default_factory=dict, compare=False)
+
+    def __repr__(self) -> str:
+        """Show every setting; exporters without their credentials."""
+        shown = ", ".join(f"{name}={value}" for name, value in self.shown().items())
+        return f"Settings({shown})"
+
+    def shown(self) -> "dict[str, str]":
+        """Setting → value as text for people, without secrets; origins left out."""
+        pairs = {
+            each.name: repr(getattr(self, each.name))
+            for each in fields(self)
+            if each.name not in {"origins", "exporters", "resource"}
+        }
+        urls = (
+            redacted(spec) if isinstance(spec, str) else type(spec).__name__
+            for spec in self.exporters
+        )
+        pairs["exporters"] = ", ".join(urls) or "none"
+        pairs["resource"] = repr(ScrubSettings().build().attributes(self.resource))
+        return pairs
+
+    def to_json(self) -> str:
+        """Write the settings for the process that ships.
+
+        Scrubbers and trace policies given as objects stay behind: they work where
+        recording happens, before anything is written, and a shipper records no text.
+
+        Raises:
+            ConfigError: An exporter was given as an object and not as a URL.
+
+        """
+        for spec in self.exporters:
+            if not isinstance(spec, str):
+                raise ConfigError(
+                    f"exporters: a {type(spec).__name__} cannot be handed to another "
+                    'process; give its URL, or shipper="thread"'
+                )
+        plain = {each.name: getattr(self, each.name) for each in fields(self)}
+        plain["buffer"] = None if self.buffer is None else str(self.buffer)
+        plain["traces"] = self.traces if isinstance(self.traces, float) else None
+        plain["retention"] = asdict(self.retention)
+        plain["limits"] = asdict(self.limits)
+        plain["scrub"] = {
+            "enabled": self.scrub.enabled,
+            "deny_names": self.scrub.deny_names,
+            "high_security": self.scrub.high_security,
+        }
+        plain["resource"] = dict(self.resource)
+        plain["origins"] = dict(self.origins)
+        try:
+            return json.dumps(plain)
+        except (TypeError, ValueError) as error:
+            raise ConfigError(f"alerts: cannot be written as JSON: {error}") from None
+
+    @classmethod
+    def from_json(cls, text: str) -> "Settings":
+        """Read what ``to_json`` wrote.
+
+        Raises:
+            ConfigError: The text is not that.
+
+        """
+        try:
+            plain = json.loads(text)
+            plain["buffer"] = plain["buffer"] and Path(plain["buffer"])
+            plain["resource"] = {
+                name: tuple(value) if isinstance(value, list) else value
+                for name, value in plain["resource"].items()
+            }
+            plain["retention"] = RetentionSettings(**plain["retention"])
+            plain["limits"] = Limits(**plain["limits"])
+            scrub = plain["scrub"]
+            plain["scrub"] = ScrubSettings(
+                **scrub | {"deny_names": tuple(scrub["deny_names"])}
+            )
+            for name in ("exporters", "alerts", "instrument"):
+                plain[name] = tuple(plain[name])
+            return cls(**plain)
+        except (TypeError, ValueError, KeyError, AttributeError) as error:
+            raise ConfigError(
+                f"settings handed over as JSON are damaged: {error}"
+            ) from None
