@@ -162,10 +162,11 @@ class Histogram:
         for bin_ in sorted(self.bins):
             seen += self.bins[bin_]
             if seen >= rank:
-                return self._middle(bin_)
+                return self.middle(bin_)
         return self.max
 
-    def _middle(self, bin_: int) -> float:
+    def middle(self, bin_: int) -> float:
+        """The value that stands for all in bin *bin_*, between min and max."""
         if bin_ == 0:
             middle = BOUNDS[0] / 2
         elif bin_ == OVERFLOW_BIN:

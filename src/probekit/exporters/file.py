@@ -90,7 +90,7 @@ class File:
     def _is_current(self) -> bool:
         """Whether nobody has moved or replaced the file (logrotate does)."""
         try:
-            named = os.stat(self._path, follow_symlinks=False)
+            named = self._path.lstat()
         except FileNotFoundError:
             return False
         held = os.fstat(self._descriptor)

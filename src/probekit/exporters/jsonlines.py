@@ -5,9 +5,9 @@ Times are RFC 3339 in UTC with nine digits: they sort as text, and shippers pars
 
 Metrics: ``name``, ``kind``, ``unit``, ``attributes``, ``start``, ``end`` and ``value``,
 the window's delta (a gauge's last value); sums also ``total``, the running total where
-the buffer knows it. Histograms have ``count``, ``sum``, ``min``, ``max`` and ``buckets``
-instead: ``[upper bound, count]`` pairs, rising, empty ones left out, each counting
-``(previous bound, upper bound]``.
+the buffer knows it. Histograms have ``count``, ``sum``, ``min``, ``max`` and
+``buckets`` instead: ``[upper bound, count]`` pairs, rising, empty ones left out, each
+counting ``(previous bound, upper bound]``.
 
 Events keep their own attributes under their own keys, beside ``name``, ``time``,
 ``severity`` and, where there are any, ``body``, ``trace_id``, ``span_id``. An attribute
@@ -50,6 +50,7 @@ OWN_EVENT_KEYS = frozenset(
     }
 )
 _PREFIX = "attributes."
+_INTEGER_LIMIT_BITS = 1024
 _encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 
 
@@ -199,7 +200,7 @@ def _plain(attributes: Attributes) -> "dict[str, object]":
 def _dumps(value: object) -> str:
     try:
         text = _encode(value)
-    except (TypeError, ValueError, RecursionError):
+    except (TypeError, ValueError):
         return _encode(_mended(value))
     # A surrogate without its partner is no character, and strict readers refuse it.
     return _encode(_mended(value)) if "\\ud" in text else text
@@ -212,13 +213,14 @@ def _mended(value: object) -> object:
         return utf16.decode("utf-16-le", "replace")
     if isinstance(value, float):
         return value if math.isfinite(value) else _odd(value)
-    if value is None or isinstance(value, int):
-        return value
+    if isinstance(value, int):
+        # Python refuses to write integers of thousands of digits in decimal.
+        return hex(value) if value.bit_length() > _INTEGER_LIMIT_BITS else value
     if isinstance(value, Mapping):
         return {_mended(str(key)): _mended(item) for key, item in value.items()}
     if isinstance(value, Sequence):
         return [_mended(item) for item in value]
-    return f"<{type(value).__name__}>"
+    return None if value is None else f"<{type(value).__name__}>"
 
 
 def _odd(value: float) -> str:

@@ -189,10 +189,14 @@ class HttpTransport:
         return refusal(
             answer,
             verdict_on(answer.status, self.verdicts),
-            without(reason, self._secrets),
+            self.without_secrets(reason),
             records=records,
             now_unix_s=self._clock.wall_ns() / 1e9,
         )
+
+    def without_secrets(self, text: str) -> str:
+        """*text* of the far side with our own credentials replaced."""
+        return without(text, self._secrets)
 
     def exchange(
         self,

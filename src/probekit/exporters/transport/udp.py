@@ -32,6 +32,7 @@ class UdpTransport:
     __slots__ = (
         "_addresses",
         "_clock",
+        "_failures",
         "_opened_s",
         "_owner_pid",
         "_resolver",
@@ -55,12 +56,13 @@ class UdpTransport:
         self._owner_pid = 0
         self._opened_s = 0.0
         self._resume: tuple[str, int] = ("", 0)
+        self._failures = 0
         self.timeout_s = timeout_s
 
     @property
     def where(self) -> str:
         """The far side in words."""
-        host, port = self._addresses[0]
+        host, port = self._addresses[self._failures % len(self._addresses)]
         return f"{host}:{port}"
 
     def send(self, datagrams: "Sequence[bytes]", key: str = "") -> None:
@@ -104,8 +106,10 @@ class UdpTransport:
         if self._socket is not None and self._owner_pid == os.getpid() and fresh:
             return self._socket
         self.close()
-        host, port = self._addresses[0]
-        family, protocol, place = self._resolver.lookup(host, port, deadline)[0]
+        turns, which = divmod(self._failures, len(self._addresses))
+        host, port = self._addresses[which]
+        found = self._resolver.lookup(host, port, deadline)
+        family, protocol, place = found[turns % len(found)]
         opened = socket.socket(family, socket.SOCK_DGRAM, protocol)
         try:
             opened.connect(place)
@@ -116,8 +120,9 @@ class UdpTransport:
         return opened
 
     def _fail(self) -> None:
+        """Take the next host next time, and after the last the next address of each."""
         self.close()
-        self._addresses.append(self._addresses.pop(0))
+        self._failures += 1
 
     def close(self) -> None:
         """Close the socket, if there is one."""

@@ -1,0 +1,268 @@
+"""Windows as an OTLP ``ExportMetricsServiceRequest``; pure.
+
+Counters are monotonic sums with delta temporality. Up-down counters are cumulative sums
+of their running total (a delta of a level says nothing to a backend), or deltas where
+the buffer does not know the total. Gauges are gauges. Histograms have explicit bounds,
+delta temporality, and exact count, sum, minimum and maximum; each bucket's count is
+exact where its bound has two significant decimal digits.
+"""
+
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from struct import Struct
+
+from probekit.exporters.cache import SeriesCache
+from probekit.exporters.otlp.attributes import (
+    key_values,
+    resource_field,
+    scope_field,
+)
+from probekit.exporters.otlp.protobuf import (
+    double,
+    length_delimited,
+    moment,
+    text,
+    unsigned,
+    varint,
+)
+from probekit.histogram import BOUNDS, Histogram
+from probekit.model import Batch, Kind, Series, Window
+
+DELTA, CUMULATIVE = 1, 2
+
+SECONDS_BOUNDS = (
+    0.005,
+    0.01,
+    0.025,
+    0.05,
+    0.075,
+    0.1,
+    0.25,
+    0.5,
+    0.75,
+    1.0,
+    2.5,
+    5.0,
+    7.5,
+    10.0,
+)
+OTHER_BOUNDS = (
+    5.0,
+    10.0,
+    25.0,
+    50.0,
+    75.0,
+    100.0,
+    250.0,
+    500.0,
+    750.0,
+    1000.0,
+    2500.0,
+    5000.0,
+    7500.0,
+    10000.0,
+)
+BOUNDS_BY_NAME: "Mapping[str, tuple[float, ...]]" = {
+    "db.client.operation.duration": (
+        0.001,
+        0.005,
+        0.01,
+        0.05,
+        0.1,
+        0.5,
+        1.0,
+        5.0,
+        10.0,
+    ),
+}
+_GAUGE, _SUM, _HISTOGRAM = 5, 7, 9  # fields of Metric
+_DELTA_BYTES, _LEVEL_BYTES = 27, 18  # a number without its attributes
+_SHAPES_LIMIT = 20_000
+_pack_number = Struct("<Bd").pack
+_AS_DOUBLE = 0x21
+_pack_count_and_sum = Struct("<BQBd").pack
+_COUNT, _SUM_TAG = 0x21, 0x29
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Shape:
+    """A metric's frame: the bytes before and after its points; compared by identity."""
+
+    head: bytes
+    data_field: int
+    tail: bytes
+
+    def around(self, points: bytes) -> bytes:
+        """The field ``metrics`` (2) of a ``ScopeMetrics`` with these points."""
+        data = length_delimited(self.data_field, points + self.tail)
+        return length_delimited(2, self.head + data)
+
+
+class Cut:
+    """Explicit bounds, and which bucket each of our bins falls into.
+
+    Args:
+        bounds: Rising; at least one.
+    """
+
+    __slots__ = ("_bucket_of", "_buckets", "bounds_field", "counts_head", "pack")
+
+    def __init__(self, bounds: "Sequence[float]") -> None:
+        """Prepare the translation once; it is used for every point."""
+        self._buckets = len(bounds) + 1
+        self.pack = Struct(f"<{self._buckets}Q").pack
+        self.counts_head = b"\x32" + varint(8 * self._buckets)
+        self.bounds_field = length_delimited(
+            7, Struct(f"<{len(bounds)}d").pack(*bounds)
+        )
+        # The last bin has no upper bound and belongs to the last bucket.
+        self._bucket_of = [bisect_left(bounds, upper) for upper in BOUNDS]
+        self._bucket_of.append(len(bounds))
+
+    def counts(self, histogram: Histogram) -> bytes:
+        """The field ``bucket_counts``: how many values lie in each bucket."""
+        counts = [0] * self._buckets
+        bucket_of = self._bucket_of
+        for bin_, count in histogram.bins.items():
+            counts[bucket_of[bin_]] += count
+        return self.counts_head + self.pack(*counts)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What never changes of a series' points.
+
+    Attributes:
+        kind: The series' kind.
+        delta: The metric of its deltas.
+        level: The metric of its levels (gauges, running totals).
+        attributes: Encoded for a number (field 7) or a histogram (field 9).
+        delta_head: Tag and length of a number with start and end.
+        level_head: Tag and length of a number with an end only.
+        cut: How to cut a histogram; None for numbers.
+    """
+
+    kind: Kind
+    delta: Shape
+    level: Shape
+    attributes: bytes
+    delta_head: bytes
+    level_head: bytes
+    cut: "Cut | None"
+
+
+class MetricsEncoder:
+    """Encodes windows; keeps what it made of each series.
+
+    Args:
+        bounds: Buckets of every histogram; None for the default by name and unit.
+    """
+
+    __slots__ = ("_bounds", "_cuts", "_places", "_shapes")
+
+    def __init__(self, bounds: "Sequence[float] | None" = None) -> None:
+        """Start with an empty memory."""
+        self._bounds = None if bounds is None else tuple(bounds)
+        self._cuts: dict[tuple[float, ...], Cut] = {}
+        self._shapes: dict[tuple[object, ...], Shape] = {}
+        self._places: SeriesCache[Place] = SeriesCache(self._place)
+
+    def encode(self, batch: Batch) -> bytes:
+        """The request's body; empty when the batch has no points."""
+        metrics: defaultdict[Shape, list[bytes]] = defaultdict(list)
+        for window in batch.windows:
+            self._collect(window, metrics)
+        if not metrics:
+            return b""
+        content = b"".join(
+            [shape.around(b"".join(parts)) for shape, parts in metrics.items()]
+        )
+        scope_metrics = length_delimited(2, scope_field() + content)
+        return length_delimited(1, resource_field(batch.resource) + scope_metrics)
+
+    def _collect(
+        self, window: Window, metrics: "defaultdict[Shape, list[bytes]]"
+    ) -> None:
+        end = b"\x19" + moment(window.end_unix_ns)
+        both = b"\x11" + moment(window.start_unix_ns) + end
+        place_of = self._places.of
+        for point in window.points:
+            place, value = place_of(point), point.value
+            if isinstance(value, Histogram):
+                metrics[place.delta].append(_histogram(place, value, both))
+                continue
+            total = point.total if place.kind == "up_down_counter" else None
+            if place.kind == "gauge":
+                total = value
+            if isinstance(total, float):
+                number = end + _pack_number(_AS_DOUBLE, total)
+                metrics[place.level].append(
+                    place.level_head + number + place.attributes
+                )
+            else:
+                number = both + _pack_number(_AS_DOUBLE, value)
+                metrics[place.delta].append(
+                    place.delta_head + number + place.attributes
+                )
+
+    def _place(self, series: Series) -> Place:
+        numeric = series.kind != "histogram"
+        attributes = key_values(b"\x3a" if numeric else b"\x4a", series.attributes)
+        monotonic = unsigned(3, int(series.kind == "counter"))
+        data_field = _SUM if numeric else _HISTOGRAM
+        if series.kind == "gauge":
+            level = self._shape(series, _GAUGE, b"")
+        else:
+            level = self._shape(series, data_field, unsigned(2, CUMULATIVE) + monotonic)
+        return Place(
+            kind=series.kind,
+            delta=self._shape(series, data_field, unsigned(2, DELTA) + monotonic),
+            level=level,
+            attributes=attributes,
+            delta_head=b"\x0a" + varint(_DELTA_BYTES + len(attributes)),
+            level_head=b"\x0a" + varint(_LEVEL_BYTES + len(attributes)),
+            cut=None if numeric else self._cut(series),
+        )
+
+    def _shape(self, series: Series, data_field: int, tail: bytes) -> Shape:
+        key = (series.name, series.unit, series.description, data_field, tail)
+        if len(self._shapes) >= _SHAPES_LIMIT:
+            self._shapes.clear()
+        shape = self._shapes.get(key)
+        if shape is None:
+            head = text(1, series.name) + text(2, series.description)
+            shape = Shape(head + text(3, series.unit), data_field, tail)
+            self._shapes[key] = shape
+        return shape
+
+    def _cut(self, series: Series) -> Cut:
+        bounds = self._bounds or bounds_for(series)
+        if bounds not in self._cuts:
+            self._cuts[bounds] = Cut(bounds)
+        return self._cuts[bounds]
+
+
+def bounds_for(series: Series) -> "tuple[float, ...]":
+    """The bounds that the semantic conventions want for *series*."""
+    by_unit = SECONDS_BOUNDS if series.unit == "s" else OTHER_BOUNDS
+    return BOUNDS_BY_NAME.get(series.name, by_unit)
+
+
+def _histogram(place: Place, histogram: Histogram, both: bytes) -> bytes:
+    cut = place.cut
+    if cut is None:
+        raise TypeError(f"a {place.kind} cannot hold a histogram")
+    edges = b""
+    if histogram.count:
+        edges = double(11, histogram.min) + double(12, histogram.max)
+    content = (
+        both
+        + _pack_count_and_sum(_COUNT, histogram.count, _SUM_TAG, histogram.sum)
+        + cut.counts(histogram)
+        + cut.bounds_field
+        + place.attributes
+        + edges
+    )
+    return b"\x0a" + varint(len(content)) + content

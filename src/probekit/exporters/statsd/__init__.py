@@ -1,0 +1,1 @@
+"""StatsD and DogStatsD, over UDP and TCP."""

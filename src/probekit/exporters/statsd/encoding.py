@@ -1,0 +1,212 @@
+"""StatsD lines: what a window's numbers are in a protocol without time; pure.
+
+- counter: ``name:delta|c``.
+- gauge: ``name:value|g``. A sign makes a gauge relative, so a negative value is sent as
+  ``name:0|g`` and ``name:-4|g``, together in one datagram.
+- up-down counter: its running total as a gauge; where the buffer does not know the
+  total, the delta as a relative gauge (``+n|g``, ``-n|g``).
+- histogram: timings (``ms``; every server knows them, ``h`` is a counter to some).
+  Values in ``s`` become milliseconds, others stay as they are, negative ones become 0.
+  Up to ``samples`` values stand for all, each for an equal share (``@rate``), so that
+  servers that weigh by rate and servers that do not see the same distribution. The
+  number is exact, minimum and maximum are exact, each other value is within 5 %, and
+  the sum is an estimate.
+
+Characters that the protocol needs are replaced in names, keys and values, so nobody's
+attribute can add a second record; two series that would share a name are kept apart by
+a hash.
+"""
+
+import math
+import re
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from probekit.errors import Rejected
+from probekit.exporters.cache import SeriesCache
+from probekit.exporters.naming import Names, Naming
+from probekit.exporters.text import number
+from probekit.histogram import Histogram
+from probekit.model import AttributeValue, Batch, Point, Series
+
+TagStyle: TypeAlias = Literal["path", "dogstatsd", "graphite"]
+TAG_STYLES: "tuple[TagStyle, ...]" = ("path", "dogstatsd", "graphite")
+SAMPLES = 32
+_NAME_FORBIDDEN = re.compile(r"[^A-Za-z0-9_.-]+")
+_STEP_FORBIDDEN = re.compile(r"[^A-Za-z0-9_-]+")  # one step of a path: no dots
+_TAG_KEY_FORBIDDEN = re.compile(r"[\s,|:;=#@\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+_TAG_VALUE_FORBIDDEN = re.compile(r"[,|\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+_MS_PER = {"s": 1000.0}
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What never changes of a series' lines: ``head:value|type|@rate|tail``."""
+
+    head: str
+    tail: str
+    scale: float
+
+
+class StatsdLines:
+    """Encodes batches.
+
+    Args:
+        tags: Where attributes go: ``path`` (``name.key.value``), ``dogstatsd``
+            (``|#key:value``) or ``graphite`` (``name;key=value``).
+        prefix: Put before every name, as it stands.
+        samples: Most values sent for one histogram of one window.
+    """
+
+    __slots__ = ("_names", "_naming", "_places", "_samples", "_tags")
+
+    def __init__(
+        self,
+        *,
+        tags: TagStyle = "path",
+        prefix: str = "",
+        samples: int = SAMPLES,
+    ) -> None:
+        """Start with an empty memory."""
+        self._tags = tags
+        self._naming = Naming(_NAME_FORBIDDEN, prefix=prefix)
+        self._samples = samples
+        self._names = Names()
+        self._places: SeriesCache[Place] = SeriesCache(self._place)
+
+    def chunks(self, batch: Batch, limit_bytes: int = 0) -> "list[bytes]":
+        """Lines in order, without line ends; lines that belong together in one chunk.
+
+        Args:
+            batch: Only its windows are looked at.
+            limit_bytes: Longest chunk; 0 for any length.
+
+        Raises:
+            Rejected: A number is not finite, or a chunk is longer than allowed.
+
+        """
+        found = []
+        for window in batch.windows:
+            for point in window.points:
+                for chunk in self._point(point):
+                    encoded = chunk.encode("utf-8", "replace")
+                    if limit_bytes and len(encoded) > limit_bytes:
+                        raise Rejected(
+                            f"a line of {len(encoded)} bytes for "
+                            f"{point.series.name[:60]!r} is longer than a datagram of "
+                            f"{limit_bytes}",
+                        )
+                    found.append(encoded)
+        return found
+
+    def _point(self, point: Point) -> "list[str]":
+        place, value, kind = self._places.of(point), point.value, point.series.kind
+        if isinstance(value, Histogram):
+            return _timings(place, value, self._samples)
+        if kind == "counter":
+            return [f"{place.head}:{_text(value)}|c{place.tail}"]
+        if kind == "up_down_counter":
+            if point.total is None or isinstance(point.total, Histogram):
+                sign = "" if value < 0 else "+"
+                return [f"{place.head}:{sign}{_text(value)}|g{place.tail}"]
+            value = point.total
+        line = f"{place.head}:{_text(value)}|g{place.tail}"
+        return [f"{place.head}:0|g{place.tail}\n{line}" if value < 0 else line]
+
+    def _place(self, series: Series) -> Place:
+        name = self._naming.of(series.name)
+        head, tail = _WRITERS[self._tags](name, series)
+        key = f"{head}\n{tail}"
+        unique = self._names.unique(key, (series.name, series.attributes, series.unit))
+        head += unique[len(key) :]  # the hash, if one was needed, goes to the name
+        return Place(head, tail, _MS_PER.get(series.unit, 1.0))
+
+
+def _path(name: str, series: Series) -> "tuple[str, str]":
+    steps = [
+        _STEP.of(text)
+        for key, value in series.attributes
+        for text in (key, _word(value))
+    ]
+    return ".".join([name, *steps]), ""
+
+
+def _dogstatsd(name: str, series: Series) -> "tuple[str, str]":
+    tags = ",".join(
+        f"{_TAG_KEY.of(key)}:{_TAG_VALUE.of(_word(value))}"
+        for key, value in series.attributes
+    )
+    return name, f"|#{tags}" if tags else ""
+
+
+def _graphite(name: str, series: Series) -> "tuple[str, str]":
+    tags = [
+        f"{_STEP.of(key)}={_STEP.of(_word(value))}" for key, value in series.attributes
+    ]
+    return ";".join([name, *tags]), ""
+
+
+_STEP = Naming(_STEP_FORBIDDEN)
+_TAG_KEY = Naming(_TAG_KEY_FORBIDDEN)
+_TAG_VALUE = Naming(_TAG_VALUE_FORBIDDEN)
+_WRITERS = {"path": _path, "dogstatsd": _dogstatsd, "graphite": _graphite}
+
+
+def _word(value: AttributeValue) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (str, int, float)):
+        return str(value)
+    return ";".join(_word(item) for item in value)
+
+
+def _timings(place: Place, histogram: Histogram, limit: int) -> "list[str]":
+    values = representatives(histogram, limit)
+    rate = ""
+    if values and len(values) < histogram.count:
+        # Servers read the rate with a pattern that knows no exponent.
+        share = f"{len(values) / histogram.count:.24f}".rstrip("0")
+        rate = f"|@{share}"
+    ending = f"|ms{rate}{place.tail}"
+    scale = place.scale
+    return [
+        f"{place.head}:{_text(max(value * scale, 0.0))}{ending}" for value in values
+    ]
+
+
+def representatives(histogram: Histogram, limit: int) -> "list[float]":
+    """Up to *limit* rising values that stand for all, each for an equal share.
+
+    The first is the minimum and the last the maximum; the others are the middles of
+    the bins that hold the evenly spaced ranks between.
+
+    Args:
+        histogram: With any number of values.
+        limit: Most values; 2 or more.
+
+    Example:
+        >>> representatives(Histogram.of([1.0, 2.0, 3.0]), 10)
+        [1.0, 1.95, 3.0]
+
+    """
+    count = histogram.count
+    wanted = min(count, limit)
+    if not wanted:
+        return []
+    found: list[float] = []
+    seen = 0
+    for bin_ in sorted(histogram.bins):
+        seen += histogram.bins[bin_]
+        # Rank i stands in the middle of its share, at (i + 1/2) / wanted of all.
+        share = (2 * seen * wanted + count) // (2 * count)
+        found += [histogram.middle(bin_)] * (share - len(found))
+    found[-1] = histogram.max
+    if wanted > 1:
+        found[0] = histogram.min
+    return found
+
+
+def _text(value: float) -> str:
+    if not math.isfinite(value):
+        raise Rejected(f"StatsD has no number for {value}")
+    return str(number(value))

