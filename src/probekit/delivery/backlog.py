@@ -8,7 +8,7 @@ from array import array
 from collections.abc import Sequence
 
 from probekit.histogram import Histogram
-from probekit.model import Harvest, Series, Signal
+from probekit.model import Event, Harvest, Series, Signal, Span
 
 RECORDS_LIMIT = 10_000  # events, and spans
 REASON = "disk"
@@ -42,12 +42,14 @@ class Backlog:
         """Keep *harvest*; it may be changed by this."""
         self._waiting = self._waiting or bool(harvest)
         self._series = harvest.series
-        for sums, ids, values, counts in (
-            (self._sums, harvest.sum_ids, harvest.sum_values, harvest.sum_counts),
+        for id_, value, count in zip(
+            harvest.sum_ids,
+            harvest.sum_values,
+            harvest.sum_counts,
+            strict=True,
         ):
-            for id_, value, count in zip(ids, values, counts, strict=True):
-                before = sums.get(id_, (0.0, 0))
-                sums[id_] = (before[0] + value, before[1] + count)
+            total, seen = self._sums.get(id_, (0.0, 0))
+            self._sums[id_] = (total + value, seen + count)
         for id_, value, count in zip(
             harvest.gauge_ids,
             harvest.gauge_values,
@@ -75,7 +77,7 @@ class Backlog:
         if len(rest.problems) > self._limit:
             del rest.problems[: len(rest.problems) - self._limit]
 
-    def _cut(self, signal: Signal, records: "list[object]") -> None:
+    def _cut(self, signal: Signal, records: "list[Event] | list[Span]") -> None:
         excess = len(records) - self._limit
         if excess > 0:
             del records[:excess]

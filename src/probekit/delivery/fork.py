@@ -1,0 +1,130 @@
+"""What happens around ``os.fork``: nothing of SQLite crosses it, and no lock is freed.
+
+The hooks are registered once a process and serve whoever is protected now. A child
+whose ``before`` hook did not run to its end (a raw fork, or a gate that was not free
+in time) is *tainted*: it never opens the buffer, never leads and starts no thread.
+"""
+
+import os
+from typing import Protocol
+
+from probekit.clock import SYSTEM_CLOCK, Clock
+from probekit.notice import notice
+
+GATE_WAIT_S = 2.0  # a transaction that is interrupted ends within a millisecond
+_STEP_S = 0.001
+
+
+class Gate(Protocol):
+    """A re-entrant lock around all SQLite calls of this process."""
+
+    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:  # noqa: FBT001, FBT002 - threading's own signature
+        """Take it."""
+
+    def release(self) -> None:
+        """Let it go."""
+
+
+class Connected(Protocol):
+    """Something that holds connections which must not cross a fork: a store."""
+
+    @property
+    def gate(self) -> Gate:
+        """Held around each of its SQLite calls."""
+
+    def interrupt(self) -> None:
+        """Stop what runs."""
+
+    def close(self) -> None:
+        """Close every connection; the next call opens again."""
+
+
+class Household(Protocol):
+    """What a process has running that a fork touches."""
+
+    def before_fork(self) -> None:
+        """Make everything fit to be copied; may raise: then the child is tainted."""
+
+    def after_fork_in_parent(self) -> None:
+        """Go on; also when ``before_fork`` raised."""
+
+    def after_fork_in_child(self, *, clean: bool) -> None:
+        """Let go of what is the parent's; no thread, no file, no lock of the parent."""
+
+
+class _Hooks:
+    def __init__(self) -> None:
+        self.registered = False
+        self.household: Household | None = None
+        self.prepared_by = 0
+
+
+_hooks = _Hooks()
+
+
+def protect(household: "Household | None") -> None:
+    """Let the hooks serve *household* from now on; None for nobody."""
+    _hooks.household = household
+    if household is not None and not _hooks.registered:
+        register = getattr(os, "register_at_fork", None)
+        if register is not None:
+            register(
+                before=_before,
+                after_in_parent=_after_in_parent,
+                after_in_child=_after_in_child,
+            )
+        _hooks.registered = True
+
+
+def quiesce(store: Connected, *, clock: Clock = SYSTEM_CLOCK) -> None:
+    """Take the store's gate, stopping what runs, and close its connections.
+
+    Raises:
+        TimeoutError: The gate was not free in time (a hanging disk); it is not held.
+        Exception: What closing raised; the gate is not held.
+
+    """
+    end_s = clock.monotonic_s() + GATE_WAIT_S
+    while not store.gate.acquire(timeout=_STEP_S):
+        store.interrupt()
+        if clock.monotonic_s() > end_s:
+            raise TimeoutError("the buffer is busy; a forked child will not use it")
+    try:
+        store.close()
+    except BaseException:
+        store.gate.release()
+        raise
+
+
+def _before() -> None:
+    _hooks.prepared_by = 0
+    household = _hooks.household
+    if household is None:
+        return
+    try:
+        household.before_fork()
+    except Exception as error:
+        notice("fork", f"a fork found the buffer busy: {error}")
+        return
+    _hooks.prepared_by = os.getpid()  # the last act: a missing flag is a raw fork
+
+
+def _after_in_parent() -> None:
+    household = _hooks.household
+    _hooks.prepared_by = 0
+    if household is not None:
+        try:
+            household.after_fork_in_parent()
+        except Exception as error:
+            notice("fork", f"after a fork: {error}")
+
+
+def _after_in_child() -> None:
+    household = _hooks.household
+    clean = _hooks.prepared_by == os.getppid() != 0
+    _hooks.prepared_by = 0
+    if household is not None:
+        try:
+            household.after_fork_in_child(clean=clean)
+        except Exception as error:
+            notice("fork", f"in a forked child: {error}")

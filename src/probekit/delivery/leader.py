@@ -1,0 +1,180 @@
+"""Who leads: whoever holds the lock; the others ask again five times a second."""
+
+import random
+import threading
+from collections.abc import Callable
+
+from probekit.delivery.patience import Patience
+from probekit.delivery.term import Office, Term
+from probekit.errors import BufferBusy, BufferFailed
+from probekit.notice import notice
+
+POLL_S = 0.2
+_CHECK_S = 2.0  # between two looks whether the files are still ours
+_NEVER = float("inf")
+
+
+class Leader:
+    """Stands for office, leads, and steps down in good order.
+
+    Attributes:
+        is_leading: Whether this process leads now.
+        term: The term of office; None while somebody else leads.
+    """
+
+    def __init__(
+        self,
+        office: Office,
+        *,
+        on_unusable: "Callable[[Exception], None] | None" = None,
+        give_up_after_s: float = _NEVER,
+    ) -> None:
+        """Wire it; nothing runs yet.
+
+        Args:
+            office: What to lead with.
+            on_unusable: Called on the leader's thread, which ends then, when the
+                buffer turns out to be somebody else's or cannot be made.
+            give_up_after_s: Longest wait for office, seconds.
+
+        """
+        self.term: Term | None = None
+        self._office = office
+        self._clock = office.clock
+        self._on_unusable = on_unusable
+        self._give_up_s = self._clock.monotonic_s() + give_up_after_s
+        self._patience = Patience("leader", "leading the buffer", clock=self._clock)
+        self._kick = threading.Event()
+        self._finish_by_s: float | None = None
+        self._ended = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    @property
+    def is_leading(self) -> bool:
+        """Whether this process leads now."""
+        return self.term is not None
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether its thread runs."""
+        return self._thread is not None and self._thread.is_alive()
+
+    def start(self) -> bool:
+        """Start the thread, unless it runs; say whether it runs now."""
+        if self.is_alive:
+            return True
+        thread = threading.Thread(target=self.run, name="probekit-leader", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as error:
+            notice("leader-start", f"the leader could not start: {error}")
+            return False
+        self._thread = thread
+        return True
+
+    def hurry(self) -> None:
+        """Somebody flushes: stand for office, or look at the segments, at once."""
+        self._kick.set()
+        self._office.bell.ring()
+
+    def finish(self, by_s: float) -> None:
+        """End, delivering until *by_s* on the monotonic clock; does not wait."""
+        self._finish_by_s = by_s
+        self.hurry()
+
+    def join(self, timeout_s: float) -> bool:
+        """Wait for the end; False when it has not come in time."""
+        if self._thread is None or self._thread is threading.current_thread():
+            return True
+        return self._ended.wait(max(0.0, timeout_s)) or not self.is_alive
+
+    def run(self) -> None:
+        """Stand for office and lead until told to finish; the thread's body."""
+        # A local: in a raw-forked child this frame is leaked with its thread, so the
+        # connection is never finalised there, which would undo the parent's locks.
+        store = self._office.store
+        try:
+            self._office.on_start()
+        except Exception as error:  # silence on our threads is a courtesy
+            notice("leader-quiet", f"could not silence the leader: {error!r}")
+        try:
+            while self._finish_by_s is None:
+                if not self._patience.allows():
+                    self._pause(POLL_S * 5)
+                elif self._is_elected():
+                    self._serve()
+                elif self._clock.monotonic_s() >= self._give_up_s:
+                    break
+                else:
+                    self._pause(POLL_S * (0.75 + random.random() / 2))  # noqa: S311 - jitter
+        finally:
+            with store.gate:
+                self._let_go()
+            self._ended.set()
+
+    def _pause(self, seconds: float) -> None:
+        self._kick.wait(seconds)
+        self._kick.clear()
+
+    def _is_elected(self) -> bool:
+        lock = self._office.lock
+        if lock is None:
+            return True
+        try:
+            with self._office.store.gate:  # no fork between the opening and the locking
+                return lock.try_acquire()
+        except OSError as error:
+            self._give_way(error)
+            return False
+
+    def _serve(self) -> None:
+        try:
+            term = self.term = Term(self._office)
+        except BufferBusy as error:
+            notice("buffer-busy", f"{error}; trying again")
+            self._pause(POLL_S)
+        except (BufferFailed, OSError) as error:
+            self._give_way(error)
+        except Exception as error:
+            self._patience.failed(error)
+        else:
+            self._lead(term)
+        finally:
+            self.term = None
+            self._let_go()
+
+    def _lead(self, term: Term) -> None:
+        check_s = self._clock.monotonic_s() + _CHECK_S
+        try:
+            while self._finish_by_s is None:
+                term.turn()
+                self._patience.worked()
+                if self._clock.monotonic_s() >= check_s:
+                    check_s = self._clock.monotonic_s() + _CHECK_S
+                    if not term.still_holds():
+                        notice(
+                            "replaced", "the buffer's files were replaced; reopening"
+                        )
+                        term.abort()
+                        return
+            term.finish(self._finish_by_s)
+        except Exception as error:
+            self._patience.failed(error)
+            term.abort()
+
+    def _give_way(self, error: Exception) -> None:
+        if self._on_unusable is None:
+            self._patience.failed(error)
+            self._pause(POLL_S)
+            return
+        self._finish_by_s = self._clock.monotonic_s()
+        self._on_unusable(error)
+
+    def _let_go(self) -> None:
+        try:
+            self._office.store.close()
+            self._office.bell.close()
+            if self._office.lock is not None:
+                self._office.lock.release()
+        except Exception as error:
+            notice("leader-end", f"the buffer was not closed: {error!r}")
