@@ -12,10 +12,10 @@ _NAME_LIMIT = 200
 
 # Each of these is a secret wherever it stands as a part of a name.
 _WORD_LIST = """
-    password passwords passwd passwds pwd passphrase passcode secret secrets token tokens
-    auth authorization authentication credential credentials creds cred cookie cookies
-    session sessions sessionid sid jwt bearer csrf xsrf otp pin cvv cvc ssn sig signature
-    iban
+    password passwords passwd passwds pwd passphrase passcode secret secrets token
+    tokens auth authorization authentication credential credentials creds cred cookie
+    cookies session sessions sessionid sid jwt bearer csrf xsrf otp pin cvv cvc ssn sig
+    signature iban
 """
 # Two or three parts that are a secret together, in whatever way they are joined.
 _PHRASE_LIST = """

@@ -46,7 +46,7 @@ MAIL = re.compile(r"(?<![\w.%+-])[\w.%+-]{1,200}@[\w-]+(?:\.[\w-]+)+")
 
 HEADER = re.compile(
     r"(?P<name>(?<![\w-])(?:(?:proxy-)?authorization|(?:set-)?cookie))"
-    r"(?P<gap>[ \t]{0,3}[:=][ \t]{0,3})(?![\"'\[\\])[^\r\n\"'\\]{1,4096}",
+    r"(?P<gap>[ \t]{0,3}[:=][ \t]*)(?![ \t\"'\[\\])[^\r\n\"'\\]{1,4096}",
     re.IGNORECASE,
 )
 # A name and what stands between it and its value; the value is matched on its own, so
