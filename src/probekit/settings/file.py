@@ -46,18 +46,22 @@ def read_nearest(folder: Path) -> "tuple[Mapping[str, object], Path | None]":
 def _text(path: Path) -> "str | None":
     """The file's text; None when it is not there, not ours, or says nothing of us."""
     try:
-        owner = path.stat().st_uid
         content = path.read_bytes()
+        trusted = _is_trusted(path.stat().st_uid)
     except OSError as error:
         if path.name == OWN_NAME and isinstance(error, PermissionError):
             raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
         return None
     if path.name == SHARED_NAME and b"probekit" not in content:
         return None
-    if hasattr(os, "getuid") and owner not in {0, os.getuid()}:
+    if not trusted:
         notice("settings-owner", f"{path} belongs to another user and is not read")
         return None
     return content.decode("utf-8", "replace")
+
+
+def _is_trusted(owner: int) -> bool:
+    return not hasattr(os, "getuid") or owner in {0, os.getuid()}
 
 
 def _table(path: Path, text: str) -> "Mapping[str, object] | None":

@@ -33,14 +33,14 @@ def otlp_url(environ: "Mapping[str, str]") -> str:
     if protocol not in _SCHEMES:
         raise ValueError(f"{PREFIX}PROTOCOL must be one of {', '.join(_SCHEMES)}")
     parameters = _headers(read("HEADERS"))
-    parameters |= {query: read(name) for name, query in _FILES.items() if read(name)}
     if compression := read("COMPRESSION"):
         parameters["gzip"] = "1" if compression == "gzip" else "0"
     if timeout_ms := read("TIMEOUT"):
         parameters["timeout_s"] = _seconds(timeout_ms)
     address, secure = _address(endpoint)
     if secure:
-        parameters["tls"] = "1"
+        files = {query: read(name) for name, query in _FILES.items() if read(name)}
+        parameters |= {"tls": "1", **files}
     query = f"?{urlencode(parameters, quote_via=quote)}" if parameters else ""
     return f"{_SCHEMES[protocol]}://{address}{query}"
 
@@ -49,11 +49,15 @@ def _address(endpoint: str) -> "tuple[str, bool]":
     """Host, port and path of an endpoint, and whether it is spoken to over TLS."""
     if "://" not in endpoint:  # gRPC's form
         return endpoint, False
-    parts = urlsplit(endpoint)
+    try:
+        parts = urlsplit(endpoint)
+        port = parts.port
+    except ValueError:  # a port that is none, or half an IPv6 address
+        parts, port = urlsplit(""), None
     if parts.scheme not in _PORTS or not parts.hostname:
         raise ValueError(f"{PREFIX}ENDPOINT must be an http:// or https:// URL")
     host = parts.netloc
-    if parts.port is None:
+    if port is None:
         host = f"{host.rstrip(':')}:{_PORTS[parts.scheme]}"
     return host + parts.path.rstrip("/"), parts.scheme == "https"
 
