@@ -58,11 +58,11 @@ def merged(
 
 
 def encodable(text: str, limit: int) -> str:
-    """*text* as an exact ``str``, cut, with lone surrogates written as escapes.
+    r"""*text* as an exact ``str``, cut, with lone surrogates written as escapes.
 
     Example:
-        >>> encodable("caf\\u00e9 \\ud800", 40)
-        'café \\\\ud800'
+        >>> encodable("caf\u00e9 \ud800", 40)
+        'café \\ud800'
 
     """
     cut = str.__getitem__(text, slice(0, limit))

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, TypeAlias
 
 from probekit.model import Event
-from probekit.recording.problems import Sample
+from probekit.recording.group import Sample
 from probekit.recording.stack import text_of
 
 if TYPE_CHECKING:

@@ -49,15 +49,7 @@ class Observers:
         """Ask everybody and write the answers into *into*; the drain's thread only."""
         observer = self._observer
         for callback in self._callbacks[:]:
-            try:
-                callback(observer)
-            except Exception as error:
-                name = getattr(callback, "__qualname__", type_name(type(callback)))
-                notice(
-                    f"observe {name}",
-                    f"the observe callback {name} failed and is asked again next "
-                    f"time: {type_name(type(error))}",
-                )
+            _ask(callback, observer)
         said = observer.harvest()
         into.sum_ids += said.sum_ids
         into.sum_values += said.sum_values
@@ -67,3 +59,15 @@ class Observers:
         into.gauge_counts += said.gauge_counts
         for cause, count in said.losses.items():
             into.losses[cause] = into.losses.get(cause, 0) + count
+
+
+def _ask(callback: Observe, observer: Observer) -> None:
+    try:
+        callback(observer)
+    except Exception as error:
+        name = getattr(callback, "__qualname__", type_name(type(callback)))
+        notice(
+            f"observe {name}",
+            f"the observe callback {name} failed and is asked again next time: "
+            f"{type_name(type(error))}",
+        )

@@ -1,4 +1,4 @@
-"""What became of one function's calls: a series for success, one for each error type."""
+"""What became of a function's calls: a series for success, one per error type."""
 
 from collections.abc import Callable, Mapping
 from time import perf_counter
@@ -8,6 +8,7 @@ from probekit.notice import notice
 from probekit.recording.attributes import type_name
 from probekit.recording.instruments import Instrument
 from probekit.recording.registry import Registry
+from probekit.recording.stack import WALK_LIMIT
 
 FUNCTION_DURATION = "probekit.function.duration"
 # Functions are as many as the program has, so their limit is another one.
@@ -21,6 +22,7 @@ class Outcome:
     Attributes:
         registry: Whose watch is compared and whose problems are counted.
         append: Takes the duration of a call without an error, seconds.
+        fail: Takes the exception of a failed call and when the call began.
     """
 
     __slots__ = (
@@ -29,6 +31,7 @@ class Outcome:
         "_instrument",
         "_name",
         "append",
+        "fail",
         "registry",
     )
 
@@ -44,28 +47,19 @@ class Outcome:
         self._instrument = instrument
         self._attributes = attributes
         self._name = name
+        self.fail = failure_of(self, name)
         self._by_type: dict[type, Callable[[float], None]] = {}
         self.append: Callable[[float], None] = instrument.handle(attributes).append
 
-    def fail(self, error: BaseException, started_s: float) -> None:
-        """Take a call that ended with an exception.
-
-        Args:
-            error: Counted as an error if it is an ``Exception``; ``SystemExit`` and
-                its like are only timed. Not kept.
-            started_s: When the call began, ``perf_counter()`` seconds.
-
-        """
-        ended_s = perf_counter()
-        registry = self.registry
-        if ended_s > registry.watch.deadline[0] and registry.due():
-            return
+    def _meet(self, error: BaseException, started_s: float, ended_s: float) -> None:
+        """Take a failed call whose like was not seen before, or that is nested."""
         if not isinstance(error, Exception):
             self.append(ended_s - started_s)
             return
         append = self._by_type.get(type(error)) or self._failed(type(error))
         append(ended_s - started_s)
-        registry.problems.caught(error, started_s, self._name)
+        whose = (self, append, self._name)
+        self.registry.problems.meet(error, started_s, whose)
 
     def judge_by(
         self, error_if: Callable[[Any], object]
@@ -94,3 +88,37 @@ class Outcome:
     def _series(self, error_type: str) -> Callable[[float], None]:
         attributes = {**self._attributes, "error.type": error_type}
         return self._instrument.handle(attributes).append
+
+
+def failure_of(outcome: Outcome, name: str) -> Callable[[BaseException, float], None]:
+    """Return what a wrapper calls when its call ended with an exception.
+
+    Written in one piece, without calls where it can be: an application that raises
+    often should not pay for being watched. The exception counts as an error if it is
+    an ``Exception``; ``SystemExit`` and its like are only timed. It is not kept.
+    """
+    registry = outcome.registry
+    deadline, due, problems = registry.watch.deadline, registry.due, registry.problems
+    find, meet, whose = problems.known.get, outcome._meet, id(outcome)  # noqa: SLF001
+
+    def fail(error: BaseException, started_s: float) -> None:
+        ended_s = perf_counter()
+        if ended_s > deadline[0] and due():
+            return
+        ids = [whose, id(type(error))]
+        trace = error.__traceback__
+        trace = trace and trace.tb_next  # the first frame is the wrapper's own
+        while trace is not None and len(ids) < WALK_LIMIT:
+            ids.append(id(trace.tb_frame.f_code))
+            trace = trace.tb_next
+        known = find(tuple(ids))
+        if known is None:
+            meet(error, started_s, ended_s)
+            return
+        append, occur, group, _ = known
+        append(ended_s - started_s)
+        occur(ended_s)
+        if ended_s >= group.dry_until_s:
+            problems.sample_known(group, error, name, ended_s)
+
+    return fail

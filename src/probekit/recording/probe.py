@@ -14,7 +14,7 @@ from probekit.recording.instruments import Histogram, instrument
 from probekit.recording.outcome import FUNCTION_DURATION, FUNCTION_SETS_LIMIT, Outcome
 from probekit.recording.quiet import is_disabled
 from probekit.recording.registry import REGISTRY, OpenSpan, Registry
-from probekit.recording.wrapper import is_wrapper, timed
+from probekit.recording.wrapper import Closer, Opener, is_wrapper, timed
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -37,8 +37,8 @@ class Wish:
     def __init__(
         self,
         name: "str | None" = None,
-        attributes: "Mapping[str, Any] | None" = None,
-        error_if: "Callable[[Any], object] | None" = None,
+        attributes: Any = None,
+        error_if: Any = None,
         *,
         span: bool = False,
         registry: Registry = REGISTRY,
@@ -60,7 +60,7 @@ class Wish:
             got = type_name(type(error_if))
             raise ConfigError(f"error_if must be callable, got {got}")
         self.attributes = clean(attributes)
-        self.error_if = error_if
+        self.error_if: Callable[[Any], object] | None = error_if
         self.span = bool(span)
         self.registry = registry
 
@@ -135,7 +135,7 @@ class Wish:
 
 
 def _is_own(function: FunctionType, cls: type) -> bool:
-    """Whether the class body itself defines it, not an import or a generator of code."""
+    """Whether the class body itself defines it; not imported, not generated."""
     return (
         function.__module__ == cls.__module__
         and function.__qualname__ == f"{cls.__qualname__}.{function.__name__}"
@@ -163,10 +163,10 @@ def span_opener(
     registry: Registry,
     name: str,
     attributes: Mapping[str, Any],
-) -> "Callable[[bool], Callable[[BaseException | None], None] | None]":
+) -> Opener:
     """What a wrapper calls to open a span, if the registry has a maker by then."""
 
-    def open_span(attach: bool) -> "Callable[[BaseException | None], None] | None":  # noqa: FBT001 - called by compiled wrappers alone
+    def open_span(attach: bool) -> "Closer | None":  # noqa: FBT001 - ours alone call
         maker = registry.span_maker
         if maker is None:
             return None

@@ -9,183 +9,134 @@ from collections.abc import Mapping
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from probekit.model import Harvest, Problem
-from probekit.naming import VALUE_LIMIT
+from probekit.model import Harvest
 from probekit.notice import notice
 from probekit.recording.attributes import type_name
-from probekit.recording.quiet import suppressed
+from probekit.recording.group import Group, Sample
 from probekit.recording.stack import (
     WALK_LIMIT,
-    Trail,
     culprit_of,
     places_of,
     signature_of,
-    text_of,
     trails_of,
 )
 from probekit.recording.template import FILENAME
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import CodeType, FrameType, TracebackType
 
     from probekit.recording.registry import Registry
 
-BURST = 50  # samples of one problem at once
-PER_SECOND = 1.0  # and afterwards
 GROUPS_LIMIT = 1000
-MESSAGE_LIMIT = 256
+KNOWN_LIMIT = 4 * GROUPS_LIMIT
 
 
-class Sample(NamedTuple):
-    """One occurrence with its text, on the way to becoming an event."""
-
-    time_unix_ns: int
-    group: "Group"
-    trails: "tuple[Trail, ...]"
-    attributes: "Mapping[str, Any]"
-    ids: "tuple[str, str]"
-    severity: int
-
-
-class Group:
-    """One problem of this process.
+class Known(NamedTuple):
+    """What an error costs that was seen before: one look-up of this.
 
     Attributes:
-        type: Class name of the exception.
-        signature: The application's frames; with the type, the identity.
-        culprit: Innermost of them.
-        times_ns: When it occurred, since the last fold.
-        message: The newest sampled message.
-        trails: The newest sampled stack.
+        append: Takes the failed call's duration.
+        occur: Takes the moment, ``perf_counter()`` seconds.
+        group: The problem.
+        pins: Objects whose ids make the key, kept so that no id is used again.
     """
 
-    __slots__ = (
-        "_fingerprint",
-        "_first_ns",
-        "_folded",
-        "_kept",
-        "_last_ns",
-        "_refilled_s",
-        "_tokens",
-        "culprit",
-        "message",
-        "signature",
-        "times_ns",
-        "trails",
-        "type",
-    )
-
-    def __init__(self, type_: str, signature: "tuple[Any, ...]", culprit: str) -> None:
-        """Start without occurrences, with a full bucket."""
-        self.type = type_
-        self.signature = signature
-        self.culprit = culprit
-        self.times_ns: list[int] = []
-        self.message = ""
-        self.trails: tuple[Trail, ...] = ()
-        self._fingerprint = ""
-        self._folded = 0
-        self._first_ns = self._last_ns = 0
-        self._tokens = float(BURST)
-        self._refilled_s = 0.0
-
-    @property
-    def fingerprint(self) -> str:
-        """16 hex digits over type and frames."""
-        if not self._fingerprint:
-            import hashlib
-
-            text = "\n".join([self.type, *(".".join(n) for n in self.signature)])
-            digest = hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=8)
-            self._fingerprint = digest.hexdigest()
-        return self._fingerprint
-
-    def may_sample(self, now_s: float) -> bool:
-        """Take a token if there is one; a race may let one too many pass."""
-        tokens = self._tokens + (now_s - self._refilled_s) * PER_SECOND
-        self._refilled_s = now_s
-        if tokens > BURST:
-            tokens = float(BURST)
-        allowed = tokens >= 1.0
-        self._tokens = tokens - allowed
-        return allowed
-
-    def fold(self) -> None:
-        """Turn times into a count and two moments; under the registry's lock."""
-        length = len(self.times_ns)
-        times = self.times_ns[:length]
-        del self.times_ns[:length]
-        if times:
-            if not self._folded:
-                self._first_ns = min(times)
-            self._last_ns = max(times)
-            self._folded += length
-
-    def take(self, registry: "Registry") -> "Problem | None":
-        """What occurred since the last call; under the registry's lock."""
-        self.fold()
-        if not self._folded:
-            return None
-        count, self._folded = self._folded, 0
-        scrub = registry.scrub
-        return Problem(
-            fingerprint=self.fingerprint,
-            type=self.type,
-            message=scrub.text(self.message)[:MESSAGE_LIMIT],
-            culprit=self.culprit,
-            stack=scrub.text(text_of(self.trails)),
-            first_seen_unix_ns=self._first_ns,
-            last_seen_unix_ns=self._last_ns,
-            count=count,
-        )
-
-    def forget(self) -> None:
-        """Drop occurrences; the bucket stays as it is."""
-        del self.times_ns[:]
-        self._folded = 0
+    append: "Callable[[float], None]"
+    occur: "Callable[[float], None]"
+    group: Group
+    pins: "tuple[object, ...]"
 
 
 class Problems:
-    """All problems of this process since their last harvest."""
+    """All problems of this process since their last harvest.
 
-    __slots__ = ("_by_codes", "_groups", "_pins", "_registry")
+    Attributes:
+        known: By ids of outcome, exception type and code objects of the traceback,
+            wrappers' included; only tracebacks without wrappers are in it, and it is
+            emptied in place.
+    """
+
+    __slots__ = ("_groups", "_registry", "_retired", "known")
 
     def __init__(self, registry: "Registry") -> None:
         """Start empty."""
         self._registry = registry
         self._groups: dict[tuple[Any, ...], Group] = {}
-        # By ids of type and code objects: what an error costs that was seen before.
-        self._by_codes: dict[tuple[int, ...], Group] = {}
-        self._pins: list[object] = []  # keeps those ids from being used again
+        self._retired: list[Group] = []
+        self.known: dict[tuple[int, ...], Known] = {}
 
-    def caught(self, error: Exception, started_s: float, function: str) -> None:
-        """Count an exception that leaves a probed call.
+    def meet(
+        self,
+        error: Exception,
+        started_s: float,
+        outcome: "tuple[Any, Callable[[float], None], str]",
+    ) -> None:
+        """Count an exception that leaves a probed call and was not looked up.
 
         Args:
             error: What was raised; nothing of it is kept.
             started_s: When the call began, ``perf_counter()`` seconds.
-            function: Name of the probed function.
+            outcome: Whose call it was, what takes its duration, and its name.
 
         """
-        if suppressed():
-            return
         trace = error.__traceback__
         if trace is not None:
             trace = trace.tb_next  # the first frame is the wrapper that asks
-        key, known = _walk(type(error), trace, started_s)
-        if known:
+        own, is_counted = _own_frames(trace, started_s)
+        if is_counted:
             return
         try:
-            group = self._by_codes.get(key)
+            group = self._group(type_name(type(error)), trace, own)
             if group is None:
-                group = self._group(error, trace, key)
-            if group is not None:
-                self._occur(group, error, {"code.function.name": function}, 17)
+                return
+            codes = _codes(trace)
+            if len(codes) == own and len(self.known) < KNOWN_LIMIT:
+                key = (id(outcome[0]), id(type(error)), *map(id, codes))
+                pins = (outcome[0], type(error), *codes)
+                known = Known(outcome[1], group.times_s.append, group, pins)
+                self.known[key] = known
+            now_s = perf_counter()
+            group.times_s.append(now_s)
+            self.sample(group, error, {"code.function.name": outcome[2]}, now_s)
         except RecursionError:
             raise  # the wrapper marks this call, so that the next one tries again
         except Exception as failure:
-            self._registry.loss("events", "internal_error")
-            notice("problem", f"an error was not grouped: {type_name(type(failure))}")
+            self._fail(failure)
+
+    def sample(
+        self,
+        group: Group,
+        error: BaseException,
+        attributes: "Mapping[str, Any]",
+        now_s: float,
+        severity: int = 17,
+        *,
+        counted: bool = True,
+    ) -> None:
+        """Queue an event for this occurrence, if its problem's bucket allows."""
+        registry = self._registry
+        if not group.may_sample(now_s, counted=counted):
+            if not counted:
+                registry.loss("events", "rate_limited")
+            return
+        trails = trails_of(error)
+        group.message, group.trails = trails[-1].message, trails
+        now_ns, ids = registry.clock.wall_ns(), registry.ids()
+        registry.events.put(Sample(now_ns, group, trails, attributes, ids, severity))
+
+    def sample_known(
+        self,
+        group: Group,
+        error: BaseException,
+        function: str,
+        now_s: float,
+    ) -> None:
+        """The same from the short path, where nothing may be raised."""
+        try:
+            self.sample(group, error, {"code.function.name": function}, now_s)
+        except Exception as failure:
+            self._fail(failure)
 
     def record(
         self,
@@ -199,97 +150,83 @@ class Problems:
         any are given, still make an event.
         """
         trace = error.__traceback__
-        key, known = _walk(type(error), trace, float("-inf"))
-        group = self._by_codes.get(key) or self._group(error, trace, key)
-        if group is None or (known and not attributes):
+        own, is_counted = _own_frames(trace, float("-inf"))
+        if is_counted and not attributes:
             return
-        self._occur(group, error, attributes, severity, count=not known)
-
-    def _occur(
-        self,
-        group: Group,
-        error: BaseException,
-        attributes: "Mapping[str, Any]",
-        severity: int,
-        *,
-        count: bool = True,
-    ) -> None:
-        registry = self._registry
-        now_ns = registry.clock.wall_ns()
-        if count:
-            group.times_ns.append(now_ns)
-        if not group.may_sample(perf_counter()):
-            registry.loss("events", "rate_limited")
+        steps = WALK_LIMIT if is_counted else own
+        group = self._group(type_name(type(error)), trace, steps)
+        if group is None:
             return
-        trails = trails_of(error)
-        group.message, group.trails = trails[-1].message[:VALUE_LIMIT], trails
-        sample = Sample(now_ns, group, trails, attributes, registry.ids(), severity)
-        registry.events.put(sample)
+        now_s = perf_counter()
+        if not is_counted:
+            group.times_s.append(now_s)
+        counted = not is_counted
+        self.sample(group, error, attributes, now_s, severity, counted=counted)
 
     def _group(
         self,
-        error: BaseException,
+        type_: str,
         trace: "TracebackType | None",
-        key: "tuple[int, ...]",
+        steps: int,
     ) -> "Group | None":
-        places = places_of(trace)
-        name = type_name(type(error))
-        signature = signature_of(places)
-        group = self._groups.get((name, signature))
+        places = places_of(trace, steps)
+        key = (type_, signature_of(places))
+        group = self._groups.get(key)
         if group is None:
             if len(self._groups) >= GROUPS_LIMIT:
                 self._registry.loss("events", "problem_limit")
                 return None
-            made = Group(name, signature, culprit_of(places))
-            group = self._groups.setdefault((name, signature), made)
-        if len(self._by_codes) < 4 * GROUPS_LIMIT:
-            self._pins.append((type(error), _codes(trace)))
-            self._by_codes[key] = group
+            made = Group(*key, culprit_of(places))
+            group = self._groups.setdefault(key, made)
         return group
+
+    def _fail(self, failure: Exception) -> None:
+        self._registry.loss("events", "internal_error")
+        notice("problem", f"an error was not grouped: {type_name(type(failure))}")
 
     def fold(self) -> None:
         """Bound the memory of what waits; under the registry's lock."""
         for group in list(self._groups.values()):
-            group.fold()
+            group.fold(self._registry)
 
     def harvest(self, into: Harvest) -> None:
         """Write the counts into *into*; under the registry's lock."""
         groups = list(self._groups.values())
-        for group in groups:
+        for group in self._retired + groups:
             problem = group.take(self._registry)
             if problem is not None:
                 into.problems.append(problem)
-        if len(groups) >= GROUPS_LIMIT or len(self._by_codes) >= 4 * GROUPS_LIMIT:
-            self._by_codes, self._groups, self._pins = {}, {}, []
+        self._retired = []
+        if len(groups) >= GROUPS_LIMIT or len(self.known) >= KNOWN_LIMIT:
+            self.known.clear()
+        if len(groups) >= GROUPS_LIMIT:
+            # Begin anew; another thread may be counting in one of these just now.
+            self._retired, self._groups = groups, {}
 
     def forget(self) -> None:
         """In a forked child: what occurred belongs to the parent."""
-        for group in list(self._groups.values()):
+        for group in self._retired + list(self._groups.values()):
             group.forget()
 
 
-def _walk(
-    kind: type,
-    trace: "TracebackType | None",
-    started_s: float,
-) -> "tuple[tuple[int, ...], bool]":
-    """Ids of the type and the code objects below, and whether a probe has counted."""
-    ids = [id(kind)]
-    steps = WALK_LIMIT
-    while trace is not None and steps:
+def _own_frames(trace: "TracebackType | None", started_s: float) -> "tuple[int, bool]":
+    """How many frames belong to this journey, and whether a probe has counted it.
+
+    The frame of a wrapper below tells when its call began: since *started_s*, and it
+    has counted the exception; before, and an older journey of the same exception
+    object begins there (one object raised again and again).
+    """
+    own = 0
+    while trace is not None and own < WALK_LIMIT:
         frame = trace.tb_frame
         code = frame.f_code
         if code.co_filename == FILENAME:
             inner_s = _start_of(frame, code)
             if inner_s is not None:
-                if inner_s >= started_s:
-                    return (), True
-                break  # an older journey of the same exception object begins here
-        else:
-            ids.append(id(code))
+                return own, inner_s >= started_s
         trace = trace.tb_next
-        steps -= 1
-    return tuple(ids), False
+        own += 1
+    return own, False
 
 
 def _start_of(frame: "FrameType", code: "CodeType") -> "float | None":

@@ -88,7 +88,7 @@ class Registry:
         self.watch = watch or Watch()
         self.clock = clock
         self.handles: list[Handle] = []
-        self.instruments: dict[str, Instrument] = {}
+        self.instruments: dict[str, Instrument[Any]] = {}
         self._handle_by_id: dict[int, Handle] = {}
         self._losses = Losses()
         self.dropped = [0]  # durations lost where even a call was impossible
@@ -305,12 +305,9 @@ class Registry:
         into = Harvest(series=self.table.series)
         self.observers.harvest(into)
         for handle in [h for h in self.handles if h.values or h.count]:
-            try:
-                handle.harvest(into, self._invalid)
-            except Exception as error:  # one bad series must not cost the others
-                self._losses.add("metrics", "internal_error")
-                notice("harvest", f"{handle.series.name} was not harvested: {error!r}")
-        self._finish_events(into)
+            self._harvest_one(handle, into)
+        for queued in self.events.take():
+            self._finish_one(queued, into)
         into.spans = self.spans.take()
         self.problems.harvest(into)
         dropped, self.dropped[0] = self.dropped[0], 0
@@ -320,13 +317,19 @@ class Registry:
             into.losses[cause] = into.losses.get(cause, 0) + count
         return into
 
-    def _finish_events(self, into: Harvest) -> None:
-        for queued in self.events.take():
-            try:
-                into.events.append(finished(queued, self))
-            except Exception as error:
-                self._losses.add("events", "internal_error")
-                notice("harvest-event", f"an event was not harvested: {error!r}")
+    def _harvest_one(self, handle: Handle, into: Harvest) -> None:
+        try:
+            handle.harvest(into, self._invalid)
+        except Exception as error:  # one bad series must not cost the others
+            self._losses.add("metrics", "internal_error")
+            notice("harvest", f"{handle.series.name} was not harvested: {error!r}")
+
+    def _finish_one(self, queued: Queued, into: Harvest) -> None:
+        try:
+            into.events.append(finished(queued, self))
+        except Exception as error:  # nor one bad event
+            self._losses.add("events", "internal_error")
+            notice("harvest-event", f"an event was not harvested: {error!r}")
 
     def _take_lock(self, *, wait: bool = False) -> bool:
         if not self._lock.acquire(blocking=wait):

@@ -171,8 +171,8 @@ def signature_of(places: "tuple[Place, ...]") -> "tuple[tuple[str, str], ...]":
 
 def culprit_of(places: "tuple[Place, ...]") -> str:
     """``module.function`` of the innermost frame of the application."""
-    application = [place for place in places if place.is_application]
-    innermost = (application or list(places) or [None])[-1]
-    if innermost is None:
+    if not places:
         return ""
+    application = [place for place in places if place.is_application]
+    innermost = (application or places)[-1]
     return f"{innermost.module}.{innermost.function}".lstrip(".")

@@ -37,7 +37,7 @@ class Timer:
         self._registry = registry
         self._starts_s: list[float] = []
 
-    def __enter__(self) -> "Timer":
+    def __enter__(self) -> "Timer":  # noqa: PYI034 - Self is of Python 3.11
         """Start."""
         self._starts_s.append(perf_counter())
         return self
@@ -58,7 +58,7 @@ class Timer:
                 attributes = self._attributes
         self._instrument.record(duration_s, attributes)
 
-    async def __aenter__(self) -> "Timer":
+    async def __aenter__(self) -> "Timer":  # noqa: PYI034 - the same
         """Start."""
         return self.__enter__()
 

@@ -15,7 +15,7 @@ from inspect import (
 )
 from time import perf_counter
 from types import CodeType, FunctionType, coroutine
-from typing import Any
+from typing import Any, TypeAlias
 
 from probekit.notice import notice
 from probekit.recording.attributes import type_name
@@ -31,6 +31,8 @@ from probekit.recording.template import (
 )
 
 Function = Callable[..., Any]
+Closer: TypeAlias = "Callable[[BaseException | None], None]"
+Opener: TypeAlias = "Callable[[bool], Closer | None]"
 
 
 def is_wrapper(function: object) -> bool:
@@ -45,7 +47,7 @@ def timed(
     outcome: Outcome,
     *,
     error_if: "Callable[[Any], object] | None" = None,
-    span: "Callable[[bool], Callable[[BaseException | None], None] | None] | None" = None,
+    span: "Opener | None" = None,
 ) -> FunctionType:
     """Return the timed twin of *function*.
 
@@ -94,7 +96,8 @@ def flavour_of(function: Function) -> Flavour:
     """How *function* runs, looking through partials and callable objects."""
     candidates = [function]
     if not isinstance(function, FunctionType) and not isinstance(function, type):
-        candidates.append(getattr(type(function), "__call__", function))
+        call = getattr(type(function), "__call__", function)  # noqa: B004 - its code
+        candidates.append(call)
     for candidate in candidates:
         if isasyncgenfunction(candidate):
             return "async generator"
