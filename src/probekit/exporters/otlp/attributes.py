@@ -38,7 +38,7 @@ def any_value(value: AttributeValue) -> bytes:
     if kind is int:
         return _integer(value)  # type: ignore[arg-type]
     if kind is float:
-        return b"\x21" + pack_double(value)  # type: ignore[arg-type]
+        return b"\x21" + pack_double(value)
     return _unusual(value)
 
 
@@ -66,7 +66,7 @@ def _unusual(value: object) -> bytes:
 def _plain(kind: type, value: object) -> AttributeValue:
     """*value* as exactly *kind*, without calling what a subclass may override."""
     if kind is str:
-        return str.__str__(value)  # type: ignore[arg-type]
+        return str.__str__(value)
     if kind is int:
         return int.__int__(value)  # type: ignore[arg-type]
     return float.__float__(value)  # type: ignore[arg-type]

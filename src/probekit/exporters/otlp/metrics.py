@@ -193,18 +193,19 @@ class MetricsEncoder:
             if isinstance(value, Histogram):
                 metrics[place.delta].append(_histogram(place, value, both))
                 continue
-            total = point.total if place.kind == "up_down_counter" else None
-            if place.kind == "gauge":
-                total = value
-            if isinstance(total, float):
-                number = end + _pack_number(_AS_DOUBLE, total)
-                metrics[place.level].append(
-                    place.level_head + number + place.attributes
-                )
-            else:
+            level: float | Histogram | None
+            level = value if place.kind == "gauge" else None
+            if place.kind == "up_down_counter":
+                level = point.total
+            if level is None or isinstance(level, Histogram):
                 number = both + _pack_number(_AS_DOUBLE, value)
                 metrics[place.delta].append(
                     place.delta_head + number + place.attributes
+                )
+            else:
+                number = end + _pack_number(_AS_DOUBLE, level)
+                metrics[place.level].append(
+                    place.level_head + number + place.attributes
                 )
 
     def _place(self, series: Series) -> Place:

@@ -66,7 +66,7 @@ def unsigned(number: int, value: int) -> bytes:
 
 
 def fixed64(number: int, value: int) -> bytes:
-    """Field *number* holding a moment; nothing when it is 0; cut to what 64 bits hold."""
+    """Field *number* holding a moment; nothing when it is 0."""
     return tag(number, _FIXED64) + moment(value) if value else b""
 
 
