@@ -66,6 +66,10 @@ class Target:
         if body.startswith("//"):
             authority, slash, path = body[2:].partition("/")
             path = slash + path
+        elif "@" in body and scheme_of(url) != "file":
+            raise ConfigError(
+                f"exporters: {redacted(url)} wants two slashes before its host",
+            )
         userinfo, at, places = authority.rpartition("@")
         user, _, password = userinfo.partition(":")
         shown = redacted(url)

@@ -10,8 +10,12 @@ import ssl
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from probekit.testing.receivers import StreamEndpoint
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 _HEAD_LIMIT_BYTES = 64 * 1024
 _BODY_LIMIT_BYTES = 64 << 20
@@ -122,15 +126,10 @@ class HttpReceiver(StreamEndpoint):
         self._script = list(script)
         self._stopped = threading.Event()
 
-    def start(self) -> "HttpReceiver":
+    def start(self) -> "Self":
         """Listen; returns self."""
         self._stopped.clear()
-        super().start()
-        return self
-
-    def __enter__(self) -> "HttpReceiver":
-        """Start."""
-        return self.start()
+        return super().start()
 
     def stop(self) -> None:
         """Stop listening, cut every connection, end what hangs."""

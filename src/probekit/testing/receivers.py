@@ -11,6 +11,10 @@ import struct
 import threading
 from collections.abc import Callable
 from types import TracebackType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 LOOPBACK = "127.0.0.1"
 _LIMIT_BYTES = 64 << 20
@@ -27,7 +31,7 @@ class Endpoint:
         self._changed = threading.Condition()
         self._running = False
 
-    def start(self) -> "Endpoint":
+    def start(self) -> "Self":
         """Listen, on the same port as before if there was one."""
         raise NotImplementedError
 
@@ -35,7 +39,7 @@ class Endpoint:
         """Stop listening and cut every connection."""
         raise NotImplementedError
 
-    def __enter__(self) -> "Endpoint":
+    def __enter__(self) -> "Self":
         """Start."""
         return self.start()
 
@@ -75,7 +79,7 @@ class StreamEndpoint(Endpoint):
         self._listener: socket.socket | None = None
         self._open: set[socket.socket] = set()
 
-    def start(self) -> "StreamEndpoint":
+    def start(self) -> "Self":
         """Listen; returns self."""
         listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -139,7 +143,7 @@ class StreamEndpoint(Endpoint):
 
 
 class TcpReceiver(StreamEndpoint):
-    """Keeps the bytes of all connections; lines are what they are usually made of.
+    r"""Keeps the bytes of all connections; lines are what they are usually made of.
 
     Attributes:
         reading: Clear it to accept connections and read nothing.
@@ -148,7 +152,7 @@ class TcpReceiver(StreamEndpoint):
         >>> import socket
         >>> with TcpReceiver() as receiver:
         ...     with socket.create_connection(("127.0.0.1", receiver.port)) as client:
-        ...         client.sendall(b"one\\ntwo\\n")
+        ...         client.sendall(b"one\ntwo\n")
         ...     receiver.wait_for_lines(2)
         [b'one', b'two']
 
@@ -160,15 +164,6 @@ class TcpReceiver(StreamEndpoint):
         self.reading = threading.Event()
         self.reading.set()
         self._received: list[bytearray] = []
-
-    def start(self) -> "TcpReceiver":
-        """Listen; returns self."""
-        super().start()
-        return self
-
-    def __enter__(self) -> "TcpReceiver":
-        """Start."""
-        return self.start()
 
     def talk(self, connection: socket.socket) -> None:
         """Keep what comes."""
@@ -220,7 +215,7 @@ class UdpReceiver(Endpoint):
         self._socket: socket.socket | None = None
         self._thread: threading.Thread | None = None
 
-    def start(self) -> "UdpReceiver":
+    def start(self) -> "Self":
         """Listen; returns self."""
         opened = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
@@ -230,10 +225,6 @@ class UdpReceiver(Endpoint):
         self._socket, self._running = opened, True
         self._thread = _in_thread(self._read, opened)
         return self
-
-    def __enter__(self) -> "UdpReceiver":
-        """Start."""
-        return self.start()
 
     def _read(self, opened: socket.socket) -> None:
         with opened:
