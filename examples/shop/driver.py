@@ -21,6 +21,7 @@ class Driver:
     """
 
     def __init__(self, port, total, *, per_second, threads=6, seed=7):
+        """Plan the requests; the same ones for the same seed."""
         self.port = port
         self.total = total
         self.sent = 0
@@ -39,6 +40,7 @@ class Driver:
         ]
 
     def start(self):
+        """Begin to send, from threads of its own."""
         self._begin_s = time.monotonic()
         for thread in self._threads:
             thread.start()
@@ -49,10 +51,12 @@ class Driver:
 
     @property
     def is_done(self):
+        """Whether every planned request has been sent and has ended."""
         return not any(thread.is_alive() for thread in self._threads)
 
     @property
     def unanswered(self):
+        """Requests that got no answer."""
         return sum(
             count
             for (_, _, status), count in self.answers.items()
@@ -60,6 +64,7 @@ class Driver:
         )
 
     def answered(self, route, status):
+        """How many requests of a route got that status."""
         return sum(
             count
             for (_, path, code), count in self.answers.items()

@@ -22,6 +22,7 @@ class Receiver:
     """Counts by name what arrives; can be stopped and started again on its port."""
 
     def __init__(self, port):
+        """Count from zero; listen when started."""
         self.port = port
         self.totals = Counter()  # metric name → measurements or sum of deltas
         self.events = Counter()  # event name → how many
@@ -32,10 +33,12 @@ class Receiver:
 
     @property
     def url(self):
+        """The address, as ``PROBEKIT_EXPORTERS`` takes it."""
         return f"otlp://127.0.0.1:{self.port}"
 
     @property
     def is_up(self):
+        """Whether somebody can connect."""
         return self._server is not None
 
     def start(self):
@@ -105,7 +108,8 @@ class _Server(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
-    def do_POST(self):  # noqa: N802 - the name that the library calls
+    def do_POST(self):
+        """Take one body; the library calls this."""
         body = self.rfile.read(int(self.headers["Content-Length"]))
         if self.server.socket.fileno() < 0:  # stopped: connections of before go too
             self.close_connection = True

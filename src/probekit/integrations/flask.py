@@ -21,9 +21,10 @@ from probekit.errors import ConfigError, MissingExtra
 from probekit.integrations.http import ServerMetrics, share_trace_ids
 from probekit.integrations.wsgi_exchange import KEY, Exchange, Stream
 from probekit.notice import notice
+from probekit.recording.quiet import is_disabled
 
 if TYPE_CHECKING:
-    from flask import Flask, Response
+    from flask import Flask
 
 _EXTENSION = "probekit"
 
@@ -62,6 +63,8 @@ class Probekit:
     def init_app(self, app: "Flask") -> None:
         """Watch the requests of *app*; a second time changes nothing.
 
+        With ``PROBEKIT_DISABLE=1`` the application stays as it is.
+
         Raises:
             ConfigError: *app* is not a Flask application.
             MissingExtra: Flask is not installed.
@@ -77,13 +80,13 @@ class Probekit:
             raise ConfigError(
                 f"Probekit watches a flask.Flask, got {type(app).__qualname__}",
             )
-        if _EXTENSION in app.extensions:
+        if _EXTENSION in app.extensions or is_disabled():
             return
         app.extensions[_EXTENSION] = self
+        from probekit.integrations.flask_hooks import attach
+
         share_trace_ids()
-        # First in the list runs last: no other hook replaces the response afterwards.
-        app.after_request_funcs.setdefault(None, []).insert(0, _note_stream)
-        flask.got_request_exception.connect(_note_exception, app)
+        attach(app)
         watch = Watch(app, self._excluded)
         app.wsgi_app = watch  # type: ignore[method-assign]
 
@@ -152,30 +155,3 @@ def _compiled(exclude: "str | Iterable[str]") -> "re.Pattern[str] | None":
     if not patterns:
         return None
     return re.compile("|".join(map(translate, patterns)))
-
-
-def _note_stream(response: "Response") -> "Response":
-    """Tell the exchange whether the body is still to be made; a Flask hook."""
-    from flask import request
-
-    try:
-        exchange = request.environ.get(KEY)
-        if exchange is not None:
-            # A file that is passed through belongs to the server, which may have
-            # quicker ways to send it; wrapped, it would lose them.
-            exchange.streamed = response.is_streamed and not response.direct_passthrough
-    except Exception:
-        notice("flask-stream", "probekit: a Flask response could not be looked at")
-    return response
-
-
-def _note_exception(_app: "Flask", exception: Exception, **_: object) -> None:
-    """Record what no error handler took; a receiver of Flask's signal."""
-    from flask import request
-
-    try:
-        exchange = request.environ.get(KEY)
-        if exchange is not None:
-            exchange.note(exception)
-    except Exception:
-        notice("flask-error", "probekit: a Flask error could not be recorded")

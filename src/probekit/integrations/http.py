@@ -9,6 +9,12 @@ from contextvars import ContextVar
 from typing import NamedTuple, Protocol
 
 from probekit.model import AttributeValue
+from probekit.recording.attributes import type_name
+from probekit.recording.events import record_error
+from probekit.recording.instruments import histogram, up_down_counter
+from probekit.recording.registry import REGISTRY
+from probekit.recording.stack import WALK_LIMIT
+from probekit.recording.template import FILENAME
 
 METHODS = frozenset(
     {
@@ -86,8 +92,6 @@ class ServerMetrics:
 
     def __init__(self) -> None:
         """Make the instruments; the same ones for every application of the process."""
-        from probekit.recording.instruments import histogram, up_down_counter
-
         self._duration = histogram(
             "http.server.request.duration",
             unit="s",
@@ -161,12 +165,30 @@ def error_type(error: BaseException) -> str:
         ('ValueError', '')
 
     """
-    if not isinstance(error, Exception):
-        return ""
-    kind = type(error)
-    if kind.__module__ == "builtins":
-        return kind.__qualname__
-    return f"{kind.__module__}.{kind.__qualname__}"
+    return type_name(type(error)) if isinstance(error, Exception) else ""
+
+
+def record_unhandled(error: Exception, answer: Answer) -> None:
+    """Record an exception that left the application, with its request.
+
+    One that a probe has seen on its way is recorded already, at a better place.
+
+    Args:
+        error: What nobody handled; nothing of it is kept.
+        answer: The request, as far as it is known.
+
+    """
+    trace = error.__traceback__
+    for _ in range(WALK_LIMIT):
+        if trace is None:
+            break
+        if trace.tb_frame.f_code.co_filename == FILENAME:
+            return
+        trace = trace.tb_next
+    attributes: dict[str, AttributeValue] = {"http.request.method": answer.method}
+    if answer.route:
+        attributes["http.route"] = answer.route
+    record_error(REGISTRY, error, attributes)
 
 
 _TRACEPARENT = re.compile(
@@ -209,7 +231,5 @@ def share_trace_ids() -> None:
 
     Leaves the registry's hook alone when somebody else, a tracer, has set it.
     """
-    from probekit.recording.registry import REGISTRY
-
     if REGISTRY.trace_ids is None:
         REGISTRY.trace_ids = REMOTE.get

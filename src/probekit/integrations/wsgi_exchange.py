@@ -18,13 +18,12 @@ from probekit.integrations.http import (
     known_method,
     known_scheme,
     parse_traceparent,
+    record_unhandled,
     version_of,
 )
-from probekit.model import AttributeValue
 from probekit.notice import notice
 
 KEY = "probekit.exchange"
-_REQUEST = "werkzeug.request"  # where Werkzeug leaves the request, its route with it
 _FAILED = "500"
 
 
@@ -33,6 +32,7 @@ class Exchange:
 
     Attributes:
         streamed: Whether the body is still to be made when the call returns.
+        length_bytes: Length of a streamed body where it is known.
     """
 
     __slots__ = (
@@ -45,10 +45,12 @@ class Exchange:
         "_mount",
         "_noted",
         "_over",
+        "_route",
         "_start_response",
         "_status",
         "_token",
         "_url_map",
+        "length_bytes",
         "streamed",
     )
 
@@ -67,9 +69,10 @@ class Exchange:
         self._method = known_method(environ["REQUEST_METHOD"])
         self._mount = environ.get("SCRIPT_NAME", "")
         self._url_map = url_map
-        self._status = self._error = ""
+        self._route = self._status = self._error = ""
         self._noted: int | None = None
         self._over = self.streamed = False
+        self.length_bytes: int | None = None
         header = environ.get("HTTP_TRACEPARENT")
         ids = parse_traceparent(header) if header else None
         self._token: Token[tuple[str, str]] | None = REMOTE.set(ids) if ids else None
@@ -85,23 +88,29 @@ class Exchange:
         self._status = status[:3]
         return self._start_response(status, headers, *exc_info)
 
+    def matched(self, rule: Any) -> None:
+        """Keep the template of the rule that the framework's router chose.
+
+        Args:
+            rule: A Werkzeug rule, or None where no route matched.
+
+        """
+        if rule is None:
+            self._route = ""
+        elif rule.map is self._url_map:
+            self._route = rule.rule
+        else:  # an application mounted in this one: its mount point is part of it
+            mount = self._environ.get("SCRIPT_NAME", "")[len(self._mount) :]
+            self._route = mount + rule.rule
+
     def note(self, error: BaseException) -> None:
         """Record an exception that nobody handled, once."""
         if self._noted == id(error):
             return
         self._noted = id(error)  # the number only: nothing keeps the exception alive
         self._error = error_type(error)
-        if not self._error:
-            return
-        from probekit.recording.events import record_exception
-
-        attributes: dict[str, AttributeValue] = {
-            "http.request.method": self._method,
-        }
-        route = self._route()
-        if route:
-            attributes["http.route"] = route
-        record_exception(error, attributes=attributes)
+        if isinstance(error, Exception):
+            record_unhandled(error, self._answer())
 
     def fail(self, error: BaseException) -> None:
         """End because the application raised; the server answers 500 by itself."""
@@ -121,31 +130,22 @@ class Exchange:
         seconds = perf_counter() - self._began_s
         try:
             self._active.add(-1)
-            environ = self._environ
-            answer = Answer(
-                self._method,
-                known_scheme(environ["wsgi.url_scheme"]),  # a proxy fix may change it
-                self._route(),
-                self._status,
-                version_of(environ.get("SERVER_PROTOCOL", "")),
-                self._error,
-            )
-            self._metrics.duration(answer).record(seconds)
+            self._metrics.duration(self._answer()).record(seconds)
         except Exception:
             notice("wsgi-end", "probekit: a request was not recorded")
         finally:
             self._forget()
 
-    def _route(self) -> str:
-        rule = getattr(self._environ.get(_REQUEST), "url_rule", None)
-        if rule is None:
-            return ""
-        template: str = rule.rule
-        if rule.map is self._url_map:
-            return template
-        # An application mounted inside this one answered: its mount point tells its
-        # routes from ours.
-        return str(self._environ.get("SCRIPT_NAME", "")[len(self._mount) :] + template)
+    def _answer(self) -> Answer:
+        environ = self._environ
+        return Answer(
+            self._method,
+            known_scheme(environ["wsgi.url_scheme"]),  # a proxy fix may change it
+            self._route,
+            self._status,
+            version_of(environ.get("SERVER_PROTOCOL", "")),
+            self._error,
+        )
 
     def _forget(self) -> None:
         self._environ.pop(KEY, None)  # breaks the cycle between the two
@@ -158,15 +158,20 @@ class Exchange:
 
 
 class Stream:
-    """A body that is made while it is sent; its end is the end of the exchange."""
+    """A body that is made while it is sent; its end is the end of the exchange.
 
-    __slots__ = ("_body", "_chunks", "_exchange")
+    The end is whatever comes first: the last byte of a known length, no more chunks,
+    an error, a close, or that everybody has forgotten it.
+    """
+
+    __slots__ = ("_body", "_chunks", "_exchange", "_left_bytes")
 
     def __init__(self, body: "Iterable[bytes]", exchange: Exchange) -> None:
         """Stand in front of *body*."""
         self._body = body
         self._chunks = iter(body)
         self._exchange = exchange
+        self._left_bytes = exchange.length_bytes
 
     def __iter__(self) -> "Iterator[bytes]":
         """Return itself, as iterators do."""
@@ -175,13 +180,18 @@ class Stream:
     def __next__(self) -> bytes:
         """Return the application's next chunk."""
         try:
-            return next(self._chunks)
+            chunk = next(self._chunks)
         except StopIteration:
             self._exchange.end()
             raise
         except BaseException as error:
             self._exchange.fail(error)
             raise
+        if self._left_bytes is not None:
+            self._left_bytes -= len(chunk)
+            if self._left_bytes <= 0:
+                self._exchange.end()
+        return chunk
 
     def close(self) -> None:
         """Close the application's body, as servers do at the end or when cut off."""
