@@ -164,8 +164,7 @@ def function_table(buffer, lasted_s):
         "Functions", "function", "calls", "per second", "errors", "p50", "p95", "p99"
     )
     rows = buffer.execute(
-        "SELECT function, calls, errors, p50_s, p95_s, p99_s FROM v_functions"
-        " ORDER BY calls DESC"
+        "SELECT function, calls, errors, p50, p95, p99 FROM v_functions"
     )
     for function, calls, errors, *percentiles in rows:
         table.add_row(
@@ -186,27 +185,64 @@ def milliseconds(seconds):
 
 
 def business_table(buffer):
-    """The shop's own counters and values."""
-    table = new_table("Business", "counter", "total", "count", "mean")
+    """Show the shop's own counters and values."""
+    table = new_table("Business", "what", "recorded", "total", "mean")
     rows = buffer.execute(
         "SELECT name, kind, unit, attributes, count, sum FROM series"
-        " WHERE name LIKE 'shop.%' OR name LIKE 'cart.%' ORDER BY name, attributes"
+        " WHERE name GLOB 'shop.*' OR name GLOB 'cart.*' ORDER BY name, attributes"
     )
     for name, kind, unit, attributes, count, amount in rows:
         words = ", ".join(f"{k}={v}" for k, v in json.loads(attributes).items())
-        mean = f"{amount / count:,.2f}" if kind == "histogram" and count else ""
-        label = f"{name} {{{words}}}" if words else name
-        table.add_row(label, f"{amount:,.0f} {unit.strip('{}')}", f"{count:,}", mean)
+        mean = f"{amount / count:,.2f} {unit}" if kind == "histogram" else ""
+        table.add_row(
+            f"{name} {{{words}}}" if words else name,
+            f"{count:,}",
+            f"{amount:,.0f} {unit}",
+            mean,
+        )
+    events = "SELECT name, count(*) FROM v_events WHERE name != 'exception' GROUP BY 1"
+    for name, count in buffer.execute(events):
+        table.add_row(f"{name} (event)", f"{count:,}", "", "")
     return table
 
 
 def host_table(buffer):
-    """Some of the host's and the processes' figures, as last read."""
+    """Show some of the host's and the processes' figures, as last read."""
     table = new_table("Host", "figure", "value")
+    rows = buffer.execute(
+        "SELECT name, attributes, value, unit FROM v_host WHERE name IN"
+        " ('system.cpu.utilization', 'system.memory.usage', 'system.memory.limit',"
+        " 'system.filesystem.utilization', 'system.uptime')"
+    )
+    figures = {}
+    for name, attributes, value, unit in rows:
+        words = tuple(
+            word
+            for key, word in json.loads(attributes).items()
+            if key.endswith((".mode", ".state", ".mountpoint")) and word != "rw"
+        )
+        figures[name, *words] = amount_of(value, unit)
+    for key, value in sorted(figures.items()):
+        if key[1:] not in {("iowait",), ("nice",), ("interrupt",), ("steal",)}:
+            table.add_row(" ".join(key), value)
     return table
 
 
+def amount_of(value, unit):
+    """Write a figure for people."""
+    if unit == "1":
+        return f"{value:.1%}"
+    if unit == "By":
+        return f"{value / 2**30:,.2f} GiB"
+    return f"{value / 3600:,.1f} h" if unit == "s" else f"{value:,.0f} {unit}"
+
+
 def error_table(buffer):
-    """Errors of one kind at one place, one row each."""
-    table = new_table("Errors, grouped", "error", "count", "message", "where")
+    """Show errors of one kind at one place, one row each."""
+    table = new_table("Errors, grouped", "error", "count")
+    table.add_column("where")
+    table.add_column("last message")
+    rows = buffer.execute("SELECT type, count, culprit, message FROM v_errors")
+    for kind, count, culprit, message in rows:
+        table.add_row(kind, f"{count:,}", culprit, message)
     return table
