@@ -1,0 +1,110 @@
+"""``probekit status``: the books of a buffer."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import click
+
+from probekit.buffer.status import BufferStatus
+from probekit.cli import paint
+from probekit.cli.place import buffer_option, find
+from probekit.cli.reader import read_status
+
+
+@click.command(
+    name="status", short_help="Show what was recorded, delivered, stored and dropped."
+)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@buffer_option
+def command(as_json: bool, buffer: "str | None") -> None:
+    """Show the books of a buffer: recorded = delivered + stored + dropped.
+
+    Metrics are counted in measurements, events and spans in records. What a process
+    recorded within the last moments and nobody has read yet is not in it.
+    """
+    found = read_status(find(buffer))
+    lines = [json.dumps(as_object(found))] if as_json else lines_of(found)
+    for line in lines:
+        click.echo(line)
+
+
+def as_object(found: BufferStatus) -> "dict[str, Any]":
+    """Build the JSON object; its names are those of ``probekit.status()``."""
+    accounts = found.accounts
+    return {
+        "buffer": found.path,
+        "buffer_id": found.buffer_id,
+        "recorded": {signal: each.recorded for signal, each in accounts.items()},
+        "delivered": {signal: each.delivered for signal, each in accounts.items()},
+        "stored": {signal: each.stored for signal, each in accounts.items()},
+        "dropped": {signal: dict(each.dropped) for signal, each in accounts.items()},
+        "exporters": [
+            {
+                "name": each.name,
+                "lag_s": each.lag_s,
+                "lag_windows": each.lag_windows,
+                "delivered_through": each.delivered_through,
+                "delivered_unix_ns": each.delivered_unix_ns,
+                "last_error": each.last_error,
+                "last_error_unix_ns": each.last_error_unix_ns,
+                "dead_letters": each.dead_letters,
+            }
+            for each in found.exporters
+        ],
+        "leader_pid": found.leader_pid,
+        "leader_beat_age_s": found.leader_beat_age_s,
+        "windows": found.windows,
+        "oldest_age_s": found.oldest_age_s,
+        "dead_letters": found.dead_letters,
+        "file_bytes": found.file_bytes,
+        "wal_bytes": found.wal_bytes,
+    }
+
+
+def lines_of(found: BufferStatus) -> "Iterator[str]":
+    """Write the books for people."""
+    yield (
+        f"buffer  {paint.inert(found.path)}  {paint.size(found.file_bytes)} + "
+        f"{paint.size(found.wal_bytes)} log, {found.windows:,} windows"
+    )
+    yield f"leader  {_leader(found)}"
+    yield ""
+    yield from paint.table(
+        ["signal", "recorded", "delivered", "stored", "dropped", "reasons"],
+        [
+            (
+                signal,
+                each.recorded,
+                each.delivered,
+                each.stored,
+                sum(each.dropped.values()),
+                ", ".join(f"{r} {n:,}" for r, n in sorted(each.dropped.items()) if n),
+            )
+            for signal, each in found.accounts.items()
+        ],
+    )
+    yield ""
+    if not found.exporters:
+        yield "no exporter has a cursor here: everything is kept until retention"
+        return
+    yield from paint.table(
+        ["exporter", "lag", "windows waiting", "dead letters", "last error"],
+        [
+            (
+                each.name,
+                paint.age(each.lag_s),
+                each.lag_windows,
+                each.dead_letters,
+                each.last_error,
+            )
+            for each in found.exporters
+        ],
+    )
+
+
+def _leader(found: BufferStatus) -> str:
+    if not found.leader_pid:
+        return "nobody has led this buffer yet"
+    seen = paint.age(found.leader_beat_age_s)
+    return f"process {found.leader_pid}, last seen {seen} ago"
