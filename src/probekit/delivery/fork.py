@@ -97,7 +97,6 @@ def quiesce(store: Connected, *, clock: Clock = SYSTEM_CLOCK) -> None:
 
 
 def _before() -> None:
-    _hooks.prepared_by = 0
     household = _hooks.household
     if household is None:
         return

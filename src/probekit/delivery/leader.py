@@ -20,6 +20,7 @@ class Leader:
     Attributes:
         is_leading: Whether this process leads now.
         term: The term of office; None while somebody else leads.
+        delivered_all: Whether nothing was left undelivered at the end.
     """
 
     def __init__(
@@ -39,6 +40,7 @@ class Leader:
 
         """
         self.term: Term | None = None
+        self.delivered_all = False
         self._office = office
         self._clock = office.clock
         self._on_unusable = on_unusable
@@ -157,7 +159,7 @@ class Leader:
                         )
                         term.abort()
                         return
-            term.finish(self._finish_by_s)
+            self.delivered_all = term.finish(self._finish_by_s)
         except Exception as error:
             self._patience.failed(error)
             term.abort()

@@ -102,6 +102,12 @@ class Pump:
         self._thread = thread
         return True
 
+    def redirect(self, journal: Journal) -> None:
+        """Write to *journal* from now on, what waits included; any thread."""
+        with self._lock:
+            self._journal = journal
+            self._failed_until_s = 0.0
+
     def stop(self, timeout_s: float) -> bool:
         """Write what is left and end the thread.
 

@@ -204,17 +204,26 @@ class Term:
         for shipper in self.shippers:
             shipper.hurry()
 
-    def finish(self, by_s: float) -> None:
-        """Fold and close a last time, deliver until *by_s* what can be delivered."""
+    def finish(self, by_s: float) -> bool:
+        """Fold and close a last time, deliver until *by_s* what can be delivered.
+
+        Returns:
+            True when every exporter has everything.
+
+        """
+        complete = True
         try:
             self._fold.read()
             self._fold.close()
         except (BufferFailed, OSError) as error:
             notice("fold", f"the last window stays in the segments: {error}")
+            complete = False
         for shipper in self.shippers:
             shipper.finish(by_s)
         for shipper in self.shippers:
             shipper.join(by_s - self._clock.monotonic_s())
+            complete = complete and shipper.courier.is_idle
+        return complete and len(self.shippers) == len(self._office.exporters)
 
     def abort(self) -> None:
         """End without a word to the buffer."""

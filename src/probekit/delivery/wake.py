@@ -148,16 +148,10 @@ def ring(path: Path) -> bool:
         Any; never blocks.
 
     """
-    try:
-        descriptor = os.open(
-            path,
-            os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW,
-        )
-    except OSError:  # ENXIO: no reader; ENOENT: there never was one
+    descriptor = _open_for_ringing(path)
+    if descriptor is None:
         return False
     try:
-        if not stat.S_ISFIFO(os.fstat(descriptor).st_mode):
-            return False
         os.write(descriptor, b"!")
     except BlockingIOError:  # full of rings
         return True
@@ -166,6 +160,27 @@ def ring(path: Path) -> bool:
     finally:
         os.close(descriptor)
     return True
+
+
+def is_heard(path: Path) -> bool:
+    """Whether somebody listens at *path*, without ringing."""
+    descriptor = _open_for_ringing(path)
+    if descriptor is None:
+        return False
+    os.close(descriptor)
+    return True
+
+
+def _open_for_ringing(path: Path) -> "int | None":
+    flags = os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW
+    try:
+        descriptor = os.open(path, flags)
+    except OSError:  # ENXIO: no reader; ENOENT: there never was one
+        return None
+    if stat.S_ISFIFO(os.fstat(descriptor).st_mode):
+        return descriptor
+    os.close(descriptor)
+    return None
 
 
 def can_ring() -> bool:

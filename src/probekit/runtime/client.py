@@ -1,0 +1,248 @@
+"""``configure`` and what it returns; ``flush``, ``shutdown``, ``status``."""
+
+import os
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from probekit.model import AttributeValue
+from probekit.ports import Exporter
+from probekit.runtime.status import Status
+
+if TYPE_CHECKING:
+    from probekit.runtime.presence import Presence
+    from probekit.settings import Settings
+
+_RECONFIGURE_S = 1.0  # longest wait for the last presence to hand the buffer over
+
+_lock = threading.Lock()
+_lock_pid = os.getpid()
+_presence: "Presence | None" = None
+_settings: "Settings | None" = None
+
+
+class Client:
+    """What ``configure`` returns: a handle on probekit in this process.
+
+    Attributes:
+        settings: What is in force, from all origins.
+    """
+
+    def __init__(self, settings: "Settings") -> None:
+        """Keep the settings."""
+        self.settings = settings
+
+    def flush(self, timeout_s: float = 5.0) -> bool:
+        """See :func:`probekit.flush`."""
+        return flush(timeout_s)
+
+    def shutdown(self, timeout_s: float = 2.0) -> bool:
+        """See :func:`probekit.shutdown`."""
+        return shutdown(timeout_s)
+
+    def status(self) -> Status:
+        """See :func:`probekit.status`."""
+        return status()
+
+    def __repr__(self) -> str:
+        """Name service and buffer; no secrets."""
+        where = self.settings.buffer or ":memory:"
+        return f"Client(service={self.settings.service!r}, buffer={str(where)!r})"
+
+
+def configure(
+    service: "str | None" = None,
+    *,
+    buffer: "str | Path | None" = None,
+    exporters: "str | Exporter | Sequence[str | Exporter]" = (),
+    resource: "Mapping[str, AttributeValue] | None" = None,
+    interval_s: "float | None" = None,
+    flush_interval_s: "float | None" = None,
+    host_metrics: "bool | None" = None,
+    traces: Any = None,
+    shipper: "str | None" = None,
+    retention: Any = None,
+    limits: Any = None,
+    scrub: Any = None,
+    alerts: Any = None,
+) -> Client:
+    """Give what is recorded a place to stay and somewhere to go.
+
+    What was recorded before is not lost: it was held. May be called again, with the
+    same settings (nothing happens) or others (what runs is ended and begun anew).
+    What code does not give comes from the environment, then from a file, then from
+    the defaults.
+
+    Args:
+        service: Name of the application; also names the default buffer.
+        buffer: Path of the buffer file, ``":memory:"`` for none; by default
+            ``$XDG_STATE_HOME/probekit/<service>/buffer.db``.
+        exporters: A URL, an exporter, or several; each gets everything.
+        resource: Attributes of who speaks.
+        interval_s: Width of a window, seconds, 0.5 to 3600; default 10.
+        flush_interval_s: Between two writes of a process, seconds; default 0.2. What a
+            ``kill -9`` may cost.
+        host_metrics: Whether to sample the host; default yes.
+        traces: Share of traces kept, 0 to 1, or a policy; default none.
+        shipper: ``"thread"`` (default) ships from one of the application's processes,
+            ``"process"`` from a process of its own, ``"external"`` leaves it to
+            ``probekit ship``.
+        retention: How much the buffer may keep.
+        limits: Bounds on what a process holds in memory.
+        scrub: How secrets are taken out.
+        alerts: Alert rules.
+
+    Returns:
+        A handle with ``flush``, ``shutdown`` and ``status``.
+
+    Raises:
+        ConfigError: A setting cannot be used; the text names it, its value without
+            secrets, and the rule. What ran before runs on. A buffer that cannot be
+            written is no error: one warning is logged and all is kept in memory.
+
+    Threads:
+        Any; one at a time. Opens files, starts threads.
+
+    """
+    from probekit.settings import load
+
+    settings = load(
+        service=service,
+        buffer=buffer,
+        exporters=exporters,
+        resource=resource,
+        interval_s=interval_s,
+        flush_interval_s=flush_interval_s,
+        host_metrics=host_metrics,
+        traces=traces,
+        shipper=shipper,
+        retention=retention,
+        limits=limits,
+        scrub=scrub,
+        alerts=alerts,
+    )
+    with _own_lock():
+        _apply(settings)
+    return Client(settings)
+
+
+def _apply(settings: "Settings") -> None:
+    global _presence, _settings
+    from probekit.recording.registry import REGISTRY
+
+    if settings.disabled:
+        _end(_RECONFIGURE_S, wait=False)
+        REGISTRY.enabled = False
+        _settings = settings
+        return
+    if _presence is not None and _settings == settings and _presence.is_working:
+        return
+    from probekit.runtime.presence import Presence
+
+    made = Presence(settings, REGISTRY)  # may refuse; then what runs, runs on
+    _end(_RECONFIGURE_S, wait=False)
+    REGISTRY.enabled = True
+    REGISTRY.disown()
+    _presence, _settings = made, settings
+    made.start()
+
+
+def flush(timeout_s: float = 5.0) -> bool:
+    """Deliver everything recorded so far, by all processes, and wait for it.
+
+    Covers what earlier processes left in the buffer.
+
+    Args:
+        timeout_s: Longest wait, seconds.
+
+    Returns:
+        True when every exporter has it (without exporters: when it is stored); False
+        when the time ran out, before ``configure``, and in the child of a raw fork,
+        which hands its records over but cannot see what becomes of them.
+
+    Threads:
+        Any. Waits; never raises.
+
+    Example:
+        >>> flush(timeout_s=0.0)  # nothing is configured yet
+        False
+
+    """
+    presence = _presence
+    if presence is None:
+        return _settings is not None and _settings.disabled
+    try:
+        return presence.flush(timeout_s)
+    except Exception as error:
+        _tell("flush", error)
+        return False
+
+
+def shutdown(timeout_s: float = 2.0) -> bool:
+    """Deliver what can be delivered in time, then stop all threads and close.
+
+    What is recorded later is held, as before ``configure``.
+
+    Args:
+        timeout_s: Longest wait, seconds.
+
+    Returns:
+        True when everything was delivered.
+
+    Threads:
+        Any. Waits; never raises.
+
+    """
+    try:
+        with _own_lock():
+            return _end(timeout_s, wait=True)
+    except Exception as error:
+        _tell("shutdown", error)
+        return False
+
+
+def status() -> Status:
+    """Say what became of everything recorded, and how this process is.
+
+    Returns:
+        A :class:`Status`; its books are empty before ``configure`` and while the
+        buffer cannot be read.
+
+    Threads:
+        Any; reads the buffer, waits for at most about 0.1 s. Never raises.
+
+    Example:
+        >>> status().role
+        'off'
+
+    """
+    presence = _presence
+    if presence is None:
+        disabled = _settings is not None and _settings.disabled
+        return Status(role="disabled" if disabled else "off")
+    try:
+        return presence.status()
+    except Exception as error:
+        _tell("status", error)
+        return Status(service=presence.settings.service, trouble=str(error))
+
+
+def _end(timeout_s: float, *, wait: bool) -> bool:
+    global _presence, _settings
+    presence, _presence, _settings = _presence, None, None
+    return presence.close(timeout_s, wait=wait) if presence is not None else True
+
+
+def _own_lock() -> threading.Lock:
+    """The lock, a new one in a forked child: the parent's may be held for ever."""
+    global _lock, _lock_pid
+    if _lock_pid != os.getpid():
+        _lock, _lock_pid = threading.Lock(), os.getpid()
+    return _lock
+
+
+def _tell(what: str, error: Exception) -> None:
+    from probekit.notice import notice
+
+    notice(what, f"{what}() did not work: {type(error).__name__}: {error}")

@@ -1,0 +1,180 @@
+"""From settings to parts: what a process, a sidecar or a service is put together of."""
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from probekit.clock import SYSTEM_CLOCK, Clock
+from probekit.model import Resource
+from probekit.observer import Observe, Observer
+from probekit.ports import Exporter
+
+if TYPE_CHECKING:
+    from probekit.buffer.memory_journal import MemoryJournal
+    from probekit.buffer.store import Store
+    from probekit.delivery.courier import Ledger
+    from probekit.delivery.term import Office
+    from probekit.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """The files of one buffer.
+
+    Attributes:
+        buffer: The SQLite file.
+    """
+
+    buffer: Path
+
+    @property
+    def journal(self) -> Path:
+        """Folder of all processes' segments."""
+        return Path(f"{self.buffer}.journal")
+
+    @property
+    def lock(self) -> Path:
+        """Who holds its flock leads."""
+        return Path(f"{self.buffer}.leader")
+
+    @property
+    def wake(self) -> Path:
+        """The FIFO that the leader sleeps on."""
+        return Path(f"{self.buffer}.wake")
+
+
+class Paced:
+    """A source that is asked often and reads only once an interval."""
+
+    __slots__ = ("_clock", "_due_s", "_interval_s", "_source")
+
+    def __init__(self, source: Observe, interval_s: float, clock: Clock) -> None:
+        """Read *source* at most every *interval_s* seconds, the first time at once."""
+        self._source = source
+        self._interval_s = interval_s
+        self._clock = clock
+        self._due_s = float("-inf")
+
+    def restart(self) -> None:
+        """Read at the next call; in a forked child, which has told nothing yet."""
+        self._due_s = float("-inf")
+
+    def __call__(self, observer: Observer) -> None:
+        """Read, if it is time."""
+        now_s = self._clock.monotonic_s()
+        if now_s >= self._due_s:
+            self._due_s = now_s + self._interval_s
+            self._source(observer)
+
+
+def build_exporters(
+    specs: "Sequence[str | Exporter]",
+) -> "tuple[tuple[str, Exporter], ...]":
+    """(cursor's name, exporter) for each of *specs*; nothing is opened.
+
+    Raises:
+        ConfigError: One of them cannot be made; the text names it without secrets.
+
+    """
+    from probekit.delivery.identity import cursor_names
+    from probekit.exporters import build
+
+    names = cursor_names(specs)
+    return tuple(zip(names, map(build, specs), strict=True))
+
+
+def build_store(settings: "Settings", path: "Path | None") -> "Store":
+    """The buffer at *path*, or one in memory; nothing is opened."""
+    from probekit.buffer.retention import Retention
+    from probekit.buffer.store import Store
+
+    kept = settings.retention
+    return Store(
+        path,
+        retention=Retention(
+            max_bytes=kept.max_bytes,
+            max_age_s=kept.max_age_s,
+            tail_s=kept.tail_s,
+        ),
+        resource=resource_of(settings),
+    )
+
+
+def build_office(
+    settings: "Settings",
+    store: "Store",
+    exporters: "Sequence[tuple[str, Exporter]]",
+    *,
+    memory: "MemoryJournal | None" = None,
+    ledger: "Ledger | None" = None,
+    on_start: Callable[[], None] = lambda: None,
+) -> "Office":
+    """What a leader of this buffer leads with; *memory* for one without files."""
+    from probekit.buffer.locks import FileLock
+    from probekit.delivery.term import Office
+    from probekit.delivery.wake import EventBell, FifoBell, can_ring
+    from probekit.sources import host_source
+
+    places = None
+    if memory is None and settings.buffer is not None:
+        places = Places(settings.buffer)
+    return Office(
+        store=store,
+        source=places.journal if places else memory or _fresh_memory(),
+        bell=FifoBell(places.wake) if places and can_ring() else EventBell(),
+        lock=FileLock(places.lock) if places else None,
+        exporters=exporters,
+        interval_s=settings.interval_s,
+        host=host_source() if settings.host_metrics else None,
+        ledger={} if ledger is None else ledger,
+        on_start=on_start,
+    )
+
+
+def _fresh_memory() -> "MemoryJournal":
+    from probekit.buffer.memory_journal import MemoryJournal
+
+    return MemoryJournal()
+
+
+def process_sources(
+    settings: "Settings",
+    clock: Clock = SYSTEM_CLOCK,
+) -> "list[Paced]":
+    """What each process tells about itself, once a window."""
+    from probekit.sources import interpreter_source, process_source
+
+    made = (process_source(), interpreter_source())
+    return [Paced(source, settings.interval_s, clock) for source in made]
+
+
+def resource_of(settings: "Settings") -> Resource:
+    """Who speaks, with what we know of ourselves added."""
+    import socket
+
+    from probekit._version import __version__
+
+    return Resource(
+        {
+            "host.name": socket.gethostname(),
+            "telemetry.sdk.name": "probekit",
+            "telemetry.sdk.language": "python",
+            "telemetry.sdk.version": __version__,
+            **settings.resource,
+            "service.name": settings.service,
+        },
+    )
+
+
+def silence() -> None:
+    """Let nobody record what the calling thread of ours does, us and peers."""
+    from probekit.recording.quiet import silence_thread
+
+    silence_thread()
+    if "opentelemetry.context" in sys.modules:
+        from opentelemetry import context
+
+        silent = context.set_value("suppress_instrumentation", value=True)
+        context.attach(silent)

@@ -1,0 +1,412 @@
+"""What exists of probekit in this process: pump, journal, leader; and over its forks.
+
+One object per ``configure``. Everything here survives being copied by a fork: the
+hooks put it in order in the child, or the first record of a raw-forked child does.
+"""
+
+import os
+import threading
+from typing import TYPE_CHECKING
+
+from probekit.buffer.memory_journal import MemoryJournal
+from probekit.buffer.segments import SegmentWriter
+from probekit.clock import SYSTEM_CLOCK
+from probekit.delivery import fork
+from probekit.delivery.leader import Leader
+from probekit.delivery.pump import Pump
+from probekit.delivery.wake import ring
+from probekit.errors import BufferBusy, BufferFailed, ConfigError
+from probekit.model import Harvest
+from probekit.notice import notice
+from probekit.runtime.ending import at_end_of_process
+from probekit.runtime.outlook import Outlook
+from probekit.runtime.parts import (
+    Places,
+    build_exporters,
+    build_office,
+    build_store,
+    process_sources,
+    silence,
+)
+from probekit.runtime.sidecar import Sidecar
+from probekit.runtime.status import Status, buffer_fields
+from probekit.runtime.waiting import wait_delivered
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from probekit.buffer.store import Store
+    from probekit.delivery.courier import Ledger
+    from probekit.ports import Exporter
+    from probekit.recording.registry import Registry
+    from probekit.settings import Settings
+
+EXIT_BUDGET_S = 0.25  # of the 0.3 s that we may add to an exit
+_PUMP_WAIT_S = 0.1
+_LAST_WORDS_S = 0.1  # for closing, when a flush has used up the time
+_SIDECAR_CHECK_S = 1.0
+
+# What exporters accepted and no cursor shows yet; outlives every presence, so that
+# nothing accepted is sent twice by this process.
+_LEDGER: "Ledger" = {}
+
+
+class Presence:
+    """Records, writes and perhaps leads, for one process at a time.
+
+    Attributes:
+        settings: What was asked for.
+        trouble: Why all is kept in memory although a file was asked for; else empty.
+    """
+
+    def __init__(self, settings: "Settings", registry: "Registry") -> None:
+        """Build the parts; nothing is started.
+
+        Raises:
+            ConfigError: An exporter cannot be made, or cannot be handed to a sidecar.
+
+        """
+        self.settings = settings
+        self.trouble = ""
+        self._registry = registry
+        self._pid = os.getpid()
+        self._tainted = False
+        self._awake = False
+        self._over = False
+        # Threads that fork at this moment, each with the gate it took.
+        self._held: dict[int, threading.RLock] = {}
+        self._switch = threading.Lock()
+        self._sidecar_due_s = 0.0
+        self._sources = process_sources(settings)
+        exporters = build_exporters(settings.exporters)
+        self._names = frozenset(name for name, _ in exporters)
+        self._places = None if settings.buffer is None else Places(settings.buffer)
+        self._sidecar = self._hire()
+        self._make(exporters)
+        self._pump = self._make_pump()
+
+    def _hire(self) -> "Sidecar | None":
+        shipper, places = self.settings.shipper, self._places
+        if shipper == "thread":
+            return None
+        if places is None:
+            raise ConfigError(
+                f"shipper={shipper!r}: another process cannot see a buffer in memory; "
+                "give a file or shipper='thread'",
+            )
+        return Sidecar(self.settings, places.wake) if shipper == "process" else None
+
+    def _make(self, exporters: "Sequence[tuple[str, Exporter]]") -> None:
+        """The parts of this process: at the beginning, and in each child anew."""
+        self._memory = None if self._places else MemoryJournal()
+        self._store: Store | None = None
+        self._leader: Leader | None = None
+        self._journal: SegmentWriter | MemoryJournal
+        if self._places:
+            self._journal = SegmentWriter(self._places.journal)
+        else:
+            assert self._memory is not None  # noqa: S101 - made two lines above
+            self._journal = self._memory
+        may_lead = self._places is None or self.settings.shipper == "thread"
+        if may_lead and not self._tainted:
+            self._store = build_store(
+                self.settings,
+                self._places.buffer if self._places else None,
+            )
+            office = build_office(
+                self.settings,
+                self._store,
+                exporters,
+                memory=self._memory,
+                ledger=_LEDGER,
+                on_start=silence,
+            )
+            self._office = office
+            self._leader = Leader(office, on_unusable=self._fall_back)
+        self._outlook = Outlook(
+            self._places.buffer if self._places else None,
+            self._places.journal if self._places else None,
+            self._store,
+        )
+
+    def _make_pump(self) -> Pump:
+        return Pump(
+            self._registry.drain,
+            self._journal,
+            self._registry.watch,
+            flush_interval_s=self.settings.flush_interval_s,
+            interval_s=self.settings.interval_s,
+            on_start=silence,
+            tick=self._tick,
+        )
+
+    def _tick(self) -> None:
+        """See to the sidecar once a second; the pump's thread."""
+        now_s = SYSTEM_CLOCK.monotonic_s()
+        if self._sidecar is not None and now_s >= self._sidecar_due_s:
+            self._sidecar_due_s = now_s + _SIDECAR_CHECK_S
+            self._sidecar.ensure()
+
+    # -- the beginning -------------------------------------------------------------
+
+    def start(self) -> None:
+        """Connect the registry and begin to work."""
+        if not self._tainted:
+            self._occupy()
+        registry = self._registry
+        registry.scrub = self.settings.scrub.build()
+        for source in self._sources:
+            registry.observe(source)
+        registry.on_due = self.attend
+        registry.on_durable = self.write
+        fork.protect(self)
+        at_end_of_process(self.end)
+        if not self._tainted:
+            self._awaken()
+
+    def _occupy(self) -> None:
+        """Open the buffer now, so that one nobody can use is told at once."""
+        if self._places is None:
+            return
+        store = self._store or build_store(self.settings, self._places.buffer)
+        lock = self._office.lock if self._leader else None
+        try:
+            with store.gate:
+                if lock is None:
+                    self._look_at(store)
+                    return
+                make_home(self._places)
+                if lock.try_acquire():
+                    store.open()
+        except BufferBusy:
+            return
+        except (BufferFailed, OSError) as error:
+            if lock is not None:
+                lock.close()
+            self._fall_back(error)
+
+    def _look_at(self, store: "Store") -> None:
+        """Another process will lead: see that it can, and leave nothing open."""
+        from probekit.buffer.locks import FileLock
+
+        assert self._places is not None  # noqa: S101 - asked by the caller
+        make_home(self._places)
+        lock = FileLock(self._places.lock)
+        try:
+            if lock.try_acquire():
+                store.open()
+        finally:
+            store.close()
+            lock.close()
+
+    def _awaken(self) -> None:
+        """Start what runs by itself; on the thread of whoever recorded first."""
+        with self._switch:
+            if self._awake or self._tainted or self._over:
+                return
+            self._awake = self._pump.start()
+            if self._leader is not None:
+                self._leader.start()
+        at_end_of_process(self.end)
+        if self._sidecar is not None:
+            self._sidecar.ensure()
+
+    def _fall_back(self, error: Exception) -> None:
+        """The buffer cannot be used: go on in memory, say so once."""
+        if self._places is None:
+            return
+        self.trouble = str(error)
+        where = str(self._places.buffer)
+        what = str(error) if where in str(error) else f"the buffer {where}: {error}"
+        notice(
+            "memory-only",
+            f"{what}; all is kept in memory instead and ends with the process",
+        )
+        self._places = self._sidecar = None
+        self._make(build_exporters(self.settings.exporters))
+        self._pump.redirect(self._journal)
+        if self._awake and self._leader is not None:
+            self._leader.start()
+
+    @property
+    def is_working(self) -> bool:
+        """Whether this presence serves the process it is asked in."""
+        return self._pid == os.getpid() and not self._over
+
+    # -- on the application's threads -----------------------------------------------
+
+    def attend(self) -> None:
+        """The watch has run out: start what should run, or do its work inline."""
+        self._belong()
+        if not (self._tainted or self._over):
+            if not self._awake:
+                self._awaken()
+            if self._pump.is_alive:  # it starts, or it is late: keep memory bounded
+                self._registry.compact()
+                return
+        self._pump.stroke()
+        self._registry.watch.rest_for(self.settings.flush_interval_s)
+
+    def write(self, harvest: Harvest) -> None:
+        """Write a durable event now.
+
+        Raises:
+            OSError: It is not written.
+
+        """
+        self._belong()
+        self._journal.append(harvest)
+
+    def flush(self, timeout_s: float) -> bool:
+        """See ``probekit.flush``."""
+        self._belong()
+        end_s = SYSTEM_CLOCK.monotonic_s() + timeout_s
+        written = self._pump.stroke(ship_now=True)
+        position = self._journal.position()
+        if self._tainted or position is None:
+            self._nudge()
+            return False  # who may not open the buffer cannot know
+        if not self._awake:
+            self._awaken()
+        segment, offset = position
+        external = self.settings.shipper == "external" and self._places is not None
+        delivered = wait_delivered(
+            lambda: self._outlook.progress(segment, leads=self._leads),
+            lambda progress: self._outlook.covers(progress, segment, offset),
+            frozenset() if external else self._names,
+            nudge=self._nudge,
+            timeout_s=max(0.0, end_s - SYSTEM_CLOCK.monotonic_s()),
+        )
+        return delivered and written
+
+    def _nudge(self) -> None:
+        heard = self._places is not None and ring(self._places.wake)
+        if heard or self._tainted:
+            return
+        if self._leader is not None:
+            self._leader.hurry()
+        if self._sidecar is not None:
+            self._sidecar.ensure()
+
+    def status(self) -> Status:
+        """See ``probekit.status``."""
+        self._belong()
+        found = None if self._tainted else self._outlook.status(leads=self._leads)
+        return Status(
+            service=self.settings.service,
+            role=self._role(),
+            buffer=str(self._places.buffer) if self._places else ":memory:",
+            memory_only=bool(self.trouble),
+            trouble=self.trouble,
+            pump_alive=self._pump.is_alive,
+            flush_interval_s=self._pump.thrift.interval_s,
+            cpu_ratio=self._pump.thrift.cpu_ratio,
+            **buffer_fields(found),  # type: ignore[arg-type]
+        )
+
+    def _role(self) -> str:
+        if self._tainted:
+            return "inline"
+        return "leader" if self._leads else "follower"
+
+    @property
+    def _leads(self) -> bool:
+        return self._leader is not None and self._leader.is_leading
+
+    # -- the end ---------------------------------------------------------------------
+
+    def end(self) -> None:
+        """The process ends: write what is left, deliver what the budget allows."""
+        self._belong()
+        self._finish(SYSTEM_CLOCK.monotonic_s() + EXIT_BUDGET_S)
+
+    def close(self, timeout_s: float, *, wait: bool) -> bool:
+        """Stop everything; what is recorded later is held as before ``configure``.
+
+        Args:
+            timeout_s: Longest time this may take, seconds.
+            wait: Whether to wait for a leader elsewhere too.
+
+        Returns:
+            True when everything is known to be delivered.
+
+        """
+        self._belong()
+        end_s = SYSTEM_CLOCK.monotonic_s() + timeout_s
+        registry = self._registry
+        for source in self._sources:
+            registry.observers.remove(source)
+        delivered = wait and self.flush(timeout_s)
+        self._finish(max(end_s, SYSTEM_CLOCK.monotonic_s() + _LAST_WORDS_S))
+        registry.on_due = registry.on_durable = None
+        registry.watch.trip()
+        fork.protect(None)
+        if self._sidecar is not None:
+            self._sidecar.release()
+        return delivered
+
+    def _finish(self, by_s: float) -> None:
+        self._over = True
+        clock = SYSTEM_CLOCK
+        self._pump.stop(min(_PUMP_WAIT_S, max(0.0, by_s - clock.monotonic_s())))
+        try:
+            self._journal.close()
+        except OSError as error:
+            notice("segment-close", f"the segment was not closed: {error}")
+        if self._leader is not None and not self._tainted:
+            self._leader.finish(by_s)
+            self._leader.join(by_s - clock.monotonic_s())
+
+    # -- over forks ------------------------------------------------------------------
+
+    def before_fork(self) -> None:
+        """Close every connection and hold the gate until the fork is done."""
+        outlook = self._outlook
+        fork.quiesce(outlook)
+        self._held[threading.get_ident()] = outlook.gate
+
+    def after_fork_in_parent(self) -> None:
+        """Go on."""
+        gate = self._held.pop(threading.get_ident(), None)
+        if gate is not None:
+            gate.release()
+
+    def after_fork_in_child(self, *, clean: bool) -> None:
+        """Let go of everything that is the parent's and start from zero."""
+        self._pid = os.getpid()
+        self._tainted = self._tainted or not clean
+        self._over = self._awake = False
+        self._held = {}
+        self._switch = threading.Lock()
+        self._journal.abandon()
+        if self._leader is not None:
+            if self._office.lock is not None:
+                self._office.lock.abandon()
+            self._office.bell.close()
+        if self._store is not None:
+            self._store.abandon()
+        if self._sidecar is not None:
+            self._sidecar.inherit()
+        self._registry.forget()
+        for source in self._sources:
+            source.restart()
+        self._make(() if self._tainted else build_exporters(self.settings.exporters))
+        self._pump = self._make_pump()
+
+    def _belong(self) -> None:
+        """Notice a fork that no hook saw."""
+        if self._pid != os.getpid():
+            self.after_fork_in_child(clean=False)
+
+
+def make_home(places: Places) -> None:
+    """Make the folders of a buffer, 0700.
+
+    Raises:
+        OSError: They cannot be made.
+
+    """
+    from probekit.buffer.locks import make_private_directory
+
+    make_private_directory(places.buffer.parent)
+    make_private_directory(places.journal)

@@ -1,0 +1,168 @@
+"""``shipper="process"``: a process that leads and ships for a family of processes.
+
+The family holds the write ends of a pipe; its end of file says that the last one is
+gone. Settings travel through that pipe and never through arguments or environment,
+where ``ps`` would show their secrets. The child is nobody's child: whoever starts it
+waits only for a stepping stone, so that masters' ``waitpid(-1)`` never meet it.
+"""
+
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from probekit.clock import SYSTEM_CLOCK, Clock
+from probekit.delivery.wake import is_heard
+from probekit.notice import notice
+
+if TYPE_CHECKING:
+    from probekit.settings import Settings
+
+FAREWELL_S = 5.0  # for the last deliveries, once the family is gone
+STANDBY_S = 2.0  # longest wait for office; then somebody else's sidecar serves
+_AGAIN_S = 5.0  # between two starts by one process
+_PIPE_BYTES = 60_000  # what a pipe takes without a reader
+_STEPPING_STONE_S = 5.0
+
+# Runs isolated and without site: a stepping stone of 15 ms.
+_STONE = (
+    "import os,sys\n"
+    "if os.fork():os._exit(0)\n"
+    "os.execv(sys.executable,[sys.executable,'-c',sys.argv[1]])"
+)
+_MAIN = (
+    "import os,sys,json\n"
+    "text=b''\n"
+    "while text[-1:]!=b'\\n':\n"
+    "    chunk=os.read(0,65536)\n"
+    "    if not chunk:os._exit(0)\n"
+    "    text+=chunk\n"
+    "sys.path[:],settings=json.loads(text)\n"
+    "from probekit.runtime.sidecar import main\n"
+    "main(settings)"
+)
+
+
+class Sidecar:
+    """A process's hold on the sidecar of its family.
+
+    Threads:
+        One at a time.
+    """
+
+    def __init__(
+        self,
+        settings: "Settings",
+        wake: Path,
+        *,
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> None:
+        """Write the settings down; nothing is started yet.
+
+        Raises:
+            ConfigError: An exporter was given as an object, which cannot travel.
+
+        """
+        import json
+
+        self._text = json.dumps([sys.path, settings.to_json()]) + "\n"
+        self._wake = wake
+        self._clock = clock
+        self._not_before_s = float("-inf")
+        self._pipe: int | None = None
+        self._lock = threading.Lock()
+
+    def ensure(self) -> None:
+        """Start a sidecar unless somebody leads already; never raises.
+
+        Threads:
+            Any; returns at once while another one starts it.
+
+        """
+        if is_heard(self._wake) or not self._lock.acquire(blocking=False):
+            return
+        try:
+            now_s = self._clock.monotonic_s()
+            if now_s >= self._not_before_s:
+                self._not_before_s = now_s + _AGAIN_S
+                self._start()
+        except Exception as error:
+            notice("sidecar", f"the shipping process could not be started: {error}")
+        finally:
+            self._lock.release()
+
+    def release(self) -> None:
+        """Say that this process leaves the family."""
+        pipe, self._pipe = self._pipe, None
+        if pipe is not None:
+            try:
+                os.close(pipe)
+            except OSError:  # the host closed all descriptors
+                return
+
+    def inherit(self) -> None:
+        """In a forked child: a lock of its own; the pipe makes it one of the family."""
+        self._lock = threading.Lock()
+
+    def _start(self) -> None:
+        data = self._text.encode()
+        if len(data) > _PIPE_BYTES:
+            raise ValueError(f"settings of {len(data)} bytes do not fit into a pipe")
+        if not sys.executable:
+            raise ValueError("this Python does not know its own executable")
+        reader, writer = os.pipe()
+        try:
+            os.write(writer, data)
+            stone = subprocess.Popen(  # noqa: S603 - our own interpreter, fixed words
+                [sys.executable, "-I", "-S", "-c", _STONE, _MAIN],
+                stdin=reader,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+                cwd="/",
+            )
+        except BaseException:
+            os.close(writer)
+            raise
+        finally:
+            os.close(reader)
+        self.release()
+        self._pipe = writer
+        stone.wait(_STEPPING_STONE_S)
+
+
+def main(text: str) -> None:
+    """Lead and ship until the family is gone; the body of the sidecar.
+
+    Args:
+        text: The settings, as ``Settings.to_json`` wrote them.
+
+    """
+    import signal
+
+    from probekit.delivery.leader import Leader
+    from probekit.runtime.parts import build_exporters, build_office, build_store
+    from probekit.settings import Settings
+
+    settings = Settings.from_json(text)
+    store = build_store(settings, settings.buffer)
+    office = build_office(settings, store, build_exporters(settings.exporters))
+    leader = Leader(
+        office,
+        on_unusable=lambda _error: None,  # the applications find out by themselves
+        give_up_after_s=STANDBY_S,
+    )
+
+    def end(*_: object) -> None:
+        leader.finish(SYSTEM_CLOCK.monotonic_s() + FAREWELL_S)
+
+    def listen() -> None:
+        while os.read(0, 4096):
+            continue
+        end()
+
+    signal.signal(signal.SIGTERM, end)
+    threading.Thread(target=listen, name="probekit-family", daemon=True).start()
+    leader.run()
