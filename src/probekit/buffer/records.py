@@ -170,17 +170,24 @@ def links_row(span: Span) -> "list[Any]":
 
 def load_span(row: "list[Any]", number: int = 0) -> Span:
     """What :func:`span_row` wrote."""
-    moments = [SpanEvent(at, name, load_attributes(raw)) for at, name, raw in row[8]]
-    links = [
-        SpanLink(trace, span, load_attributes(raw), state)
-        for trace, span, raw, state in row[9]
-    ]
+    (trace_id, span_id, parent_span_id, name, kind, start_ns, end_ns) = row[:7]
+    (raw, moments, links, status, message, state, flags, scope) = row[7:]
     return Span(
-        *row[:7],
-        load_attributes(row[7]),
-        tuple(moments),
-        tuple(links),
-        *row[10:15],
+        trace_id,
+        span_id,
+        parent_span_id,
+        name,
+        kind,
+        start_ns,
+        end_ns,
+        load_attributes(raw),
+        tuple(SpanEvent(at, what, load_attributes(has)) for at, what, has in moments),
+        tuple(SpanLink(t, s, load_attributes(has), st) for t, s, has, st in links),
+        status,
+        message,
+        state,
+        flags,
+        scope,
         number,
     )
 

@@ -1,27 +1,46 @@
 """The only door to SQLite: windows, totals, cursors, accounts, retention."""
 
+import os
+import sqlite3
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
+from probekit.buffer import accounts, commits, cursors
+from probekit.buffer.accounts import Refusal
+from probekit.buffer.closing import Closing, Folded
+from probekit.buffer.cumulative import Cumulative
+from probekit.buffer.database import Database
+from probekit.buffer.letters import letter
+from probekit.buffer.meta import read_meta, write_meta
 from probekit.buffer.parcel import Parcel
-from probekit.buffer.retention import Retention
+from probekit.buffer.progress import Progress, read_progress
+from probekit.buffer.records import load_attributes, sql_json
+from probekit.buffer.reports import status_of
+from probekit.buffer.retention import Retention, step
 from probekit.buffer.status import BufferStatus
+from probekit.buffer.totals import Totals
 from probekit.clock import SYSTEM_CLOCK, Clock
+from probekit.errors import BufferCorrupt
 from probekit.model import Resource
 from probekit.ports import DeliveryContract
+
+_TRUNCATE_BYTES = 1 << 20
+_VACUUM_PAGES = 500
+_ERROR_LENGTH = 300
 
 
 class Store:
     """One buffer file; only the leader opens it for writing.
 
     Every method may raise ``BufferFailed`` (``BufferBusy`` when another process holds
-    the write lock, ``BufferCorrupt`` when the file is damaged) and nothing else that
-    an ``except BufferFailed`` would miss; a failed call has changed nothing.
+    the write lock, ``BufferCorrupt`` when the file is damaged) and no other error; a
+    failed call has changed nothing and may be tried again.
 
-    Attributes:
-        gate: Held around SQLite calls; take it before a fork.
-        path: The file, or None for memory.
+    Threads:
+        Any; calls are serialised by the gate.
     """
 
     def __init__(
@@ -32,14 +51,37 @@ class Store:
         retention: "Retention | None" = None,
         resource: "Resource | None" = None,
     ) -> None:
-        """Name the file; nothing is opened yet. ``None`` keeps all in memory."""
-        self.gate = threading.RLock()
-        raise NotImplementedError
+        """Name the file; nothing is opened yet.
+
+        Args:
+            path: The buffer file; None keeps all in memory.
+            clock: Where time comes from.
+            retention: What is kept; None for the defaults.
+            resource: Who speaks; None to use what the file says.
+
+        """
+        self.path = path
+        self._clock = clock
+        self._retention = retention or Retention()
+        self._resource = resource
+        self._database = Database(path)
+        self._totals = Totals()
+        self._cumulative: dict[str, Cumulative] = {}
+        self._prepared = -1
+        self._suspect = False
+        self._buffer_id = ""
+
+    @property
+    def gate(self) -> threading.RLock:
+        """Held around SQLite calls; taken before a fork."""
+        return self._database.gate
 
     @property
     def buffer_id(self) -> str:
         """32 hex digits, drawn when the buffer was made."""
-        raise NotImplementedError
+        if not self._buffer_id:
+            self.open()
+        return self._buffer_id
 
     def open(self) -> None:
         """Open the file, making or migrating it; harmless when it is open.
@@ -51,26 +93,38 @@ class Store:
             BufferFailed: It cannot be made, read or written; the text says why.
 
         """
-        raise NotImplementedError
+        self._database.open()
+        with self._writing():
+            return
 
     def close(self) -> None:
-        """Close all connections; the next call opens again."""
-        raise NotImplementedError
+        """Close all connections; the next call opens again.
+
+        A buffer in memory stays: it has no file whose locks a fork could break.
+        """
+        self._database.close()
+
+    def dispose(self) -> None:
+        """Close for good, a buffer in memory included; what it held is gone."""
+        self._database.close(memory=True)
 
     def interrupt(self) -> None:
-        """Stop a running statement (before a fork); its call fails and may be tried again."""
-        raise NotImplementedError
+        """Stop a running statement (before a fork); its call fails, to be tried again."""
+        self._database.interrupt()
 
     def abandon(self) -> None:
-        """In a forked child: forget everything inherited, unlocking and closing nothing."""
-        raise NotImplementedError
+        """In a forked child: forget all that was inherited, and unlock nothing."""
+        self._database.abandon()
+        self._totals.forget()
+        self._cumulative.clear()
 
     def register(self, exporters: Sequence[str]) -> None:
         """These exporters have cursors from now on; others' cursors are dropped.
 
         A new cursor starts at the oldest stored data.
         """
-        raise NotImplementedError
+        with self._writing() as connection:
+            cursors.register(connection, exporters)
 
     def next_batch(
         self,
@@ -91,40 +145,282 @@ class Store:
             A parcel with at least one record, or None when nothing waits.
 
         """
-        raise NotImplementedError
+        limit = max(1, min(limit, contract.max_records))
+        with self._reading() as connection:
+            if not cursors.is_waiting(connection, exporter, contract):
+                return None
+        # One transaction from looking to remembering: nothing may be merged between.
+        with self._writing() as connection:
+            cursors.note_signals(connection, exporter, contract.signals)
+            while True:
+                found = cursors.portion(
+                    connection,
+                    self._totals,
+                    exporter,
+                    contract,
+                    limit,
+                    self._clock.wall_ns(),
+                )
+                if found.through == found.since:
+                    return None
+                cursors.offer(connection, exporter, found)
+                if len(found):
+                    return self._parcel(connection, exporter, contract, found)
+
+    def _parcel(
+        self,
+        connection: sqlite3.Connection,
+        exporter: str,
+        contract: DeliveryContract,
+        found: "cursors.Portion",
+    ) -> Parcel:
+        windows = found.windows
+        if contract.cumulative:
+            running = self._cumulative.setdefault(exporter, Cumulative())
+            windows = running.fill(
+                connection,
+                self._totals,
+                self._database.opened,
+                found.since,
+                found.through,
+                windows,
+            )
+        return Parcel(
+            self._buffer_id,
+            self._resource or self._stored_resource(connection),
+            tuple(windows),
+            tuple(found.events),
+            tuple(found.spans),
+            since=found.since,
+            through=found.through,
+        )
 
     def advance(self, exporter: str, parcel: Parcel) -> None:
         """The parcel is delivered: the cursor moves, in one transaction."""
-        raise NotImplementedError
+        with self._writing() as connection:
+            self._pass(connection, exporter, parcel)
+            connection.execute(
+                "UPDATE cursor SET delivered_unix_ns = ?, last_error = '' "
+                "WHERE exporter = ?",
+                (self._clock.wall_ns(), exporter),
+            )
 
     def bury(self, exporter: str, parcel: Parcel, reason: str) -> None:
         """The parcel is refused for ever: dead letter, counted, the cursor moves."""
-        raise NotImplementedError
+        self._refuse(exporter, parcel, len(parcel), reason)
+
+    def refused(self, exporter: str, parcel: Parcel, count: int, reason: str) -> None:
+        """Delivered but for *count* records that the far side refused unnamed.
+
+        Which records they were is unknown; the first ones are booked.
+        """
+        self._refuse(exporter, parcel, min(count, len(parcel)), reason)
+
+    def _refuse(
+        self,
+        exporter: str,
+        parcel: Parcel,
+        count: int,
+        reason: str,
+    ) -> None:
+        refusals = _refusals(parcel)[:count]
+        text = letter(parcel)
+        now_ns = self._clock.wall_ns()
+        with self._writing() as connection:
+            accounts.refuse(connection, refusals, "rejected")
+            cursors.dead_letter(
+                connection,
+                exporter,
+                reason[:_ERROR_LENGTH],
+                count,
+                text,
+                now_ns,
+            )
+            self._pass(connection, exporter, parcel)
+
+    def _pass(
+        self,
+        connection: sqlite3.Connection,
+        exporter: str,
+        parcel: Parcel,
+    ) -> None:
+        cursors.move(connection, exporter, parcel.through)
+        accounts.book_delivered(connection)
 
     def note_error(self, exporter: str, text: str) -> None:
         """Keep what went wrong last, for ``status``; a delivery clears it."""
-        raise NotImplementedError
-
-    def refused(self, exporter: str, parcel: Parcel, count: int, reason: str) -> None:
-        """Delivered but for *count* records that the far side refused unnamed."""
-        raise NotImplementedError
-
-    def housekeep(self, *, deadline_s: float) -> None:
-        """Retention, roll-up, checkpoint, vacuum: bounded work a call."""
-        raise NotImplementedError
+        with self._writing() as connection:
+            connection.execute(
+                "UPDATE cursor SET last_error = ?, last_error_unix_ns = ? "
+                "WHERE exporter = ?",
+                (text[:_ERROR_LENGTH], self._clock.wall_ns(), exporter),
+            )
 
     def beat(self, pid: int) -> None:
         """The leader's heartbeat."""
-        raise NotImplementedError
+        with self._writing() as connection:
+            write_meta(connection, "leader_pid", pid)
+            write_meta(connection, "leader_beat_unix_ns", self._clock.wall_ns())
 
     def delivered_through(self, exporter: str) -> int:
         """Last window id that the exporter has passed, events and spans included."""
-        raise NotImplementedError
+        with self._reading() as connection:
+            return cursors.delivered_through(connection, exporter)
 
     def last_window(self) -> int:
         """Id of the last closed window; 0 before the first."""
-        raise NotImplementedError
+        with self._reading() as connection:
+            return accounts.last(connection, "metrics")
+
+    def progress(self, segment: str) -> Progress:
+        """How far *segment* is folded, and whether every exporter has passed it all."""
+        with self._reading() as connection:
+            return read_progress(connection, segment)
 
     def status(self) -> BufferStatus:
         """The books, the cursors, the sizes."""
-        raise NotImplementedError
+        with self._reading() as connection:
+            return status_of(connection, self.path, self._clock.wall_ns())
+
+    def folded(self) -> Folded:
+        """What was committed last; where a fold begins."""
+        with self._reading() as connection:
+            return commits.load(connection, self._totals, self._buffer_id)
+
+    def commit(self, closing: Closing) -> int:
+        """Write one closing in one transaction.
+
+        Returns:
+            Id of the last window.
+
+        Raises:
+            Superseded: Somebody else has committed since.
+
+        """
+        try:
+            with self._writing() as connection:
+                return commits.write(
+                    connection,
+                    closing,
+                    self._totals,
+                    self._clock.wall_ns(),
+                    self._database.check_stop,
+                )
+        except BaseException:
+            self._totals.forget()
+            self._prepared = -1
+            raise
+
+    def housekeep(self, *, deadline_s: float) -> None:
+        """Retention, roll-up, checkpoint, vacuum: bounded work a call.
+
+        Args:
+            deadline_s: Longest time to spend, seconds; a single step may overrun it
+                by some milliseconds.
+
+        """
+        end_s = time.monotonic() + deadline_s
+        now_ns = self._clock.wall_ns()
+        while time.monotonic() < end_s:
+            with self._reading() as connection:
+                pressure = self._used_bytes(connection) / self._retention.max_bytes
+            with self._writing() as connection:
+                busy = step(
+                    connection,
+                    self._totals,
+                    self._retention,
+                    now_ns,
+                    pressure,
+                )
+            if not busy:
+                break
+        self._checkpoint()
+
+    def _used_bytes(self, connection: sqlite3.Connection) -> int:
+        pages, free, size_bytes = (
+            connection.execute(f"PRAGMA {name}").fetchone()[0]
+            for name in ("page_count", "freelist_count", "page_size")
+        )
+        return int((pages - free) * size_bytes)
+
+    def _checkpoint(self) -> None:
+        """Move the log into the file, give free pages back, cut a long log."""
+        if self.path is None:
+            return
+        with self._database.quiet() as connection:
+            free = connection.execute("PRAGMA freelist_count").fetchone()[0]
+            if free > _VACUUM_PAGES // 10:
+                # By execute() this would free one single page.
+                connection.executescript(f"PRAGMA incremental_vacuum({_VACUUM_PAGES})")
+            row = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+            done = row[0] == 0 and row[1] == row[2]
+            log = Path(f"{self.path}-wal")
+            if done and log.exists() and log.stat().st_size > _TRUNCATE_BYTES:
+                connection.execute("PRAGMA busy_timeout = 0")
+                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+                connection.execute("PRAGMA busy_timeout = 100")
+
+    def _stored_resource(self, connection: sqlite3.Connection) -> Resource:
+        import json
+
+        row = connection.execute(
+            "SELECT attributes FROM resource ORDER BY last_seen_unix_ns DESC LIMIT 1",
+        ).fetchone()
+        return Resource(load_attributes(json.loads(row[0]))) if row else Resource()
+
+    @contextmanager
+    def _reading(self) -> "Iterator[sqlite3.Connection]":
+        with self._watching():
+            if not self._is_prepared():
+                with self._writing():
+                    pass
+            with self._database.reading() as connection:
+                yield connection
+
+    @contextmanager
+    def _writing(self) -> "Iterator[sqlite3.Connection]":
+        with self._watching(), self._database.writing() as connection:
+            if not self._is_prepared():
+                self._prepare(connection)
+            yield connection
+
+    @contextmanager
+    def _watching(self) -> "Iterator[None]":
+        """Check the file before the next use once SQLite has found it damaged."""
+        if self._suspect:
+            self._suspect = False
+            self._database.check()
+        try:
+            yield
+        except BufferCorrupt:
+            self._suspect = True
+            raise
+
+    def _is_prepared(self) -> bool:
+        return self._database.is_open and self._prepared == self._database.opened
+
+    def _prepare(self, connection: sqlite3.Connection) -> None:
+        """Once for each connection: identity, resource, the table of series."""
+        found = read_meta(connection, "buffer_id")
+        if found is None:
+            found = os.urandom(16).hex()
+            write_meta(connection, "buffer_id", found)
+            write_meta(connection, "created_unix_ns", self._clock.wall_ns())
+        if self._resource is not None:
+            connection.execute(
+                "INSERT INTO resource (attributes, last_seen_unix_ns) VALUES (?, ?) "
+                "ON CONFLICT (attributes) DO UPDATE SET last_seen_unix_ns = "
+                "excluded.last_seen_unix_ns",
+                (sql_json(self._resource.attributes), self._clock.wall_ns()),
+            )
+        self._totals.load(connection, self._database.opened)
+        self._buffer_id = str(found)
+        self._prepared = self._database.opened
+
+
+def _refusals(parcel: Parcel) -> "list[Refusal]":
+    return [
+        *(r for window in parcel.windows for r in cursors.window_refusals(window)),
+        *(Refusal("events", event.number) for event in parcel.events),
+        *(Refusal("spans", span.number) for span in parcel.spans),
+    ]

@@ -1,0 +1,113 @@
+"""What a fold commits in one transaction, and what it finds when it begins."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from probekit.errors import BufferFailed
+from probekit.histogram import Histogram
+from probekit.model import Event, Problem, Series, Signal, Span
+
+
+class Superseded(BufferFailed):
+    """Somebody committed since this fold last looked: it must begin from the file."""
+
+
+@dataclass(slots=True)
+class ClosedCell:
+    """A window that has ended and has no id yet.
+
+    Attributes:
+        start_ns: Nanoseconds since 1970.
+        end_ns: Nanoseconds since 1970; above the start.
+        epoch: Number of the clock's epoch.
+        points: (series, value, measurements), at most one for each series.
+        measurements: Recorded values in it.
+    """
+
+    start_ns: int
+    end_ns: int
+    epoch: int
+    points: "list[tuple[Series, float | Histogram, int]]"
+    measurements: int
+
+
+@dataclass(slots=True)
+class SegmentRow:
+    """How far a segment is folded.
+
+    Attributes:
+        name: The file's name.
+        stream: The stream it belongs to.
+        offset: All before it is folded.
+        ids: The series of each local id, None where there is none; None altogether
+            when nothing changed since the last commit.
+    """
+
+    name: str
+    stream: str
+    offset: int
+    ids: "Sequence[Series | None] | None"
+
+
+@dataclass(slots=True)
+class StreamRow:
+    """One process's life: what comes next, and what to take back at its end.
+
+    Attributes:
+        id: Sixteen hex digits.
+        sequence: The number that the next frame should have.
+        nets: Series that end with the process → what it has added on balance.
+    """
+
+    id: str
+    sequence: int
+    nets: "Mapping[Series, float]" = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Closing:
+    """One commit.
+
+    Attributes:
+        generation: Commits so far, as this fold knows them.
+        epoch: Number of the clock's epoch at the end.
+        end_ns: Where the next window starts, nanoseconds since 1970.
+        cells: Windows, oldest first.
+        losses: (signal, reason) → records; recorded and dropped.
+        gone_segments: Names to forget.
+        gone_streams: Ids to forget.
+    """
+
+    generation: int
+    epoch: int
+    end_ns: int
+    cells: "list[ClosedCell]" = field(default_factory=list)
+    events: "list[Event]" = field(default_factory=list)
+    spans: "list[Span]" = field(default_factory=list)
+    problems: "list[Problem]" = field(default_factory=list)
+    losses: "dict[tuple[Signal, str], int]" = field(default_factory=dict)
+    segments: "list[SegmentRow]" = field(default_factory=list)
+    streams: "list[StreamRow]" = field(default_factory=list)
+    gone_segments: "list[str]" = field(default_factory=list)
+    gone_streams: "list[str]" = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Folded:
+    """What was committed last.
+
+    Attributes:
+        buffer_id: The file's identity.
+        generation: Commits so far.
+        epoch: Number of the clock's epoch.
+        end_ns: End of the last window, nanoseconds since 1970; 0 for none.
+        segments: By name.
+        streams: By id.
+    """
+
+    buffer_id: str
+    generation: int
+    epoch: int
+    end_ns: int
+    segments: "dict[str, SegmentRow]"
+    streams: "dict[str, StreamRow]"

@@ -1,0 +1,219 @@
+"""The leader's transaction: windows, points, totals, records, offsets, all or nothing."""
+
+import json
+import sqlite3
+from array import array
+from collections.abc import Callable
+
+from probekit.buffer import accounts, sql
+from probekit.buffer.closing import Closing, Folded, SegmentRow, StreamRow, Superseded
+from probekit.buffer.meta import read_meta, write_meta
+from probekit.buffer.records import (
+    dump,
+    event_row,
+    span_row,
+    sql_json,
+    sql_text,
+)
+from probekit.buffer.totals import Totals
+from probekit.histogram import Histogram
+from probekit.model import Problem
+
+PROBLEMS_LIMIT = 1000
+
+_MERGE_PROBLEM = """ON CONFLICT (fingerprint) DO UPDATE SET
+    message = CASE WHEN excluded.last_seen_unix_ns >= last_seen_unix_ns
+                   THEN excluded.message ELSE message END,
+    stack = CASE WHEN excluded.stack = '' THEN stack ELSE excluded.stack END,
+    first_seen_unix_ns = min(first_seen_unix_ns, excluded.first_seen_unix_ns),
+    last_seen_unix_ns = max(last_seen_unix_ns, excluded.last_seen_unix_ns),
+    count = count + excluded.count"""
+
+
+def load(connection: sqlite3.Connection, totals: Totals, buffer_id: str) -> Folded:
+    """What was committed last: where a fold begins."""
+    segments = {}
+    for name, stream, offset, blob in connection.execute(
+        "SELECT name, stream, offset, ids FROM segment",
+    ):
+        ids: array[int] = array("Q", blob)
+        known = [totals.find(series_id) for series_id in ids]
+        segments[name] = SegmentRow(name, stream, offset, known)
+    streams = {}
+    for stream, sequence, text in connection.execute("SELECT * FROM stream"):
+        nets = {
+            series: net
+            for series_id, net in json.loads(text).items()
+            if (series := totals.find(int(series_id))) is not None
+        }
+        streams[stream] = StreamRow(stream, sequence, nets)
+    return Folded(
+        buffer_id,
+        int(read_meta(connection, "commits", 0)),
+        int(read_meta(connection, "epoch", 0)),
+        int(read_meta(connection, "end_unix_ns", 0)),
+        segments,
+        streams,
+    )
+
+
+def write(
+    connection: sqlite3.Connection,
+    closing: Closing,
+    totals: Totals,
+    now_ns: int,
+    between: Callable[[], None],
+) -> int:
+    """Write one closing within the caller's transaction.
+
+    Returns:
+        Id of the last window.
+
+    Raises:
+        Superseded: The file has another generation than the closing expects.
+
+    """
+    if int(read_meta(connection, "commits", 0)) != closing.generation:
+        raise Superseded("another leader has committed")
+    write_meta(connection, "commits", closing.generation + 1)
+    write_meta(connection, "epoch", closing.epoch)
+    write_meta(connection, "end_unix_ns", closing.end_ns)
+    last = accounts.last(connection, "metrics")
+    window = _write_cells(connection, closing, totals, last, between)
+    _write_records(connection, closing, window, between)
+    _write_problems(connection, closing.problems, between)
+    for (signal, reason), count in closing.losses.items():
+        accounts.record(connection, signal, count)
+        accounts.drop(connection, signal, reason, count)
+    totals.write(connection, now_ns, between)
+    _write_places(connection, closing, totals)
+    return window
+
+
+def _write_cells(
+    connection: sqlite3.Connection,
+    closing: Closing,
+    totals: Totals,
+    last: int,
+    between: Callable[[], None],
+) -> int:
+    """Windows, points and totals; the id of the last window."""
+    if not closing.cells:
+        return last
+    wanted = dict.fromkeys(p[0] for cell in closing.cells for p in cell.points)
+    ids = totals.resolve(connection, wanted)
+    totals.prepare(connection, [ids[series] for series in wanted])
+    windows: list[tuple[int, int, int, int, int]] = []
+    points: list[sql.Row] = []
+    measurements = 0
+    for window, cell in enumerate(closing.cells, last + 1):
+        measurements += cell.measurements
+        windows.append(
+            (window, cell.start_ns, cell.end_ns, cell.epoch, cell.measurements),
+        )
+        for series, value, count in cell.points:
+            series_id = ids[series]
+            total = totals.add(series_id, value, count)
+            shape: tuple[object, ...]
+            if isinstance(value, Histogram):
+                shape = (value.sum, None, value.min, value.max, value.to_blob())
+            else:
+                running = None if series.kind == "gauge" else total.sum
+                shape = (value, running, None, None, None)
+            points.append((window, series_id, count, *shape))
+    into = "window (id, start_unix_ns, end_unix_ns, epoch, measurements)"
+    sql.insert(connection, into, windows, between=between)
+    sql.insert(connection, "point", points, between=between)
+    accounts.record(connection, "metrics", measurements)
+    accounts.set_last(connection, "metrics", windows[-1][0])
+    return windows[-1][0]
+
+
+def _write_records(
+    connection: sqlite3.Connection,
+    closing: Closing,
+    window: int,
+    between: Callable[[], None],
+) -> None:
+    """Events and spans, under the id of the commit's last window."""
+    number = accounts.last(connection, "events")
+    rows: list[sql.Row] = []
+    for number, event in enumerate(closing.events, number + 1):  # noqa: B020 - goes on
+        at, name, attributes, severity, body, trace_id, span_id = event_row(event)
+        facts = (sql_text(name), severity, sql_text(body), sql_json(attributes))
+        rows.append((number, window, at, *facts, sql_text(trace_id), sql_text(span_id)))
+    sql.insert(connection, "event", rows, between=between)
+    accounts.record(connection, "events", len(rows))
+    accounts.set_last(connection, "events", number)
+    number = accounts.last(connection, "spans")
+    rows = []
+    for number, span in enumerate(closing.spans, number + 1):  # noqa: B020 - goes on
+        ids = map(sql_text, (span.trace_id, span.span_id, span.parent_span_id))
+        times = (span.start_unix_ns, span.end_unix_ns, span.status)
+        texts = (sql_json(span.attributes), dump(span_row(span)))
+        rows.append((number, window, *ids, sql_text(span.name), *times, *texts))
+    sql.insert(connection, "span", rows, between=between)
+    accounts.record(connection, "spans", len(rows))
+    accounts.set_last(connection, "spans", number)
+
+
+def _write_problems(
+    connection: sqlite3.Connection,
+    problems: "list[Problem]",
+    between: Callable[[], None],
+) -> None:
+    rows = [
+        (
+            p.fingerprint,
+            *map(sql_text, (p.type, p.message, p.culprit, p.stack)),
+            p.first_seen_unix_ns,
+            p.last_seen_unix_ns,
+            p.count,
+        )
+        for p in problems
+    ]
+    sql.insert(
+        connection,
+        "problem",
+        rows,
+        after=_MERGE_PROBLEM,
+        between=between,
+    )
+    if rows:
+        connection.execute(
+            "DELETE FROM problem WHERE fingerprint NOT IN (SELECT fingerprint "
+            "FROM problem ORDER BY last_seen_unix_ns DESC LIMIT ?)",
+            (PROBLEMS_LIMIT,),
+        )
+
+
+def _write_places(
+    connection: sqlite3.Connection,
+    closing: Closing,
+    totals: Totals,
+) -> None:
+    """How far segments and streams are folded."""
+    for row in closing.segments:
+        if row.ids is None:
+            connection.execute(
+                "UPDATE segment SET offset = ? WHERE name = ?",
+                (row.offset, row.name),
+            )
+            continue
+        ids = totals.resolve(connection, [s for s in row.ids if s is not None])
+        blob = array("Q", [0 if s is None else ids[s] for s in row.ids]).tobytes()
+        connection.execute(
+            "INSERT OR REPLACE INTO segment VALUES (?, ?, ?, ?)",
+            (row.name, row.stream, row.offset, blob),
+        )
+    for stream in closing.streams:
+        ids = totals.resolve(connection, stream.nets)
+        nets = {str(ids[series]): net for series, net in stream.nets.items()}
+        connection.execute(
+            "INSERT OR REPLACE INTO stream VALUES (?, ?, ?)",
+            (stream.id, stream.sequence, json.dumps(nets)),
+        )
+    for name in closing.gone_segments:
+        connection.execute("DELETE FROM segment WHERE name = ?", (name,))
+    for name in closing.gone_streams:
+        connection.execute("DELETE FROM stream WHERE id = ?", (name,))

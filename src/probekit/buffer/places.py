@@ -1,0 +1,65 @@
+"""Where a buffer may lie: files made private, damaged ones set aside."""
+
+import os
+import time
+from pathlib import Path
+
+from probekit.buffer.locks import make_private_directory, open_private
+
+_KEPT_ASIDE = 3
+_NETWORK = frozenset(
+    "nfs nfs4 cifs smb2 smb3 smbfs afs ceph lustre fuse.sshfs fuse.glusterfs".split(),
+)
+
+
+def create_file(path: Path) -> None:
+    """Make an empty private file unless there is one; its siblings take its mode.
+
+    Raises:
+        OSError: It cannot be made, or is a symlink or no regular file.
+
+    """
+    make_private_directory(path.parent)
+    if path.is_symlink():
+        raise OSError(f"{path} is a symbolic link; it is not followed")
+    try:
+        os.close(open_private(path, os.O_RDWR | os.O_CREAT | os.O_EXCL))
+    except FileExistsError:
+        if not path.is_file():
+            raise OSError(f"{path} is no regular file") from None
+
+
+def set_aside(path: Path) -> Path:
+    """Rename a damaged file and its log; keep the newest three of such.
+
+    Raises:
+        OSError: It cannot be renamed.
+
+    """
+    stamp = time.strftime("%Y%m%dT%H%M%S")
+    kept = path.with_name(f"{path.name}.corrupt-{stamp}-{time.time_ns() % 10**9:09d}")
+    path.rename(kept)
+    for suffix in ("-wal", "-shm"):
+        Path(f"{path}{suffix}").unlink(missing_ok=True)
+    older = sorted(path.parent.glob(f"{path.name}.corrupt-*"))
+    for surplus in older[:-_KEPT_ASIDE]:
+        surplus.unlink(missing_ok=True)
+    return kept
+
+
+def unsuitable_filesystem(path: Path, mounts: str = "/proc/self/mounts") -> str:
+    """The type of a network file system below *path*, empty for a local one.
+
+    SQLite's log needs shared memory and locks that hold; networks promise neither.
+    """
+    try:
+        lines = Path(mounts).read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return ""
+    best, kind = "", ""
+    for line in lines:
+        _, mount, found, *_ = [*line.split(" "), "", "", ""]
+        folder = mount.replace("\\040", " ").rstrip("/") + "/"
+        if f"{path}/".startswith(folder) and len(folder) >= len(best):
+            best, kind = folder, found
+    return f"a network file system ({kind})" if kind in _NETWORK else ""

@@ -1,0 +1,87 @@
+"""Statements in bulk: many rows in one, never ``executemany``.
+
+Each small statement gives up the interpreter's lock and may wait a switch interval for
+it in a busy process; one statement of thousands of rows waits once.
+"""
+
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+VARIABLES = 32_766 if sqlite3.sqlite_version_info >= (3, 32) else 999
+
+Row = Sequence[Any]
+
+
+def insert(
+    connection: sqlite3.Connection,
+    into: str,
+    rows: Sequence[Row],
+    *,
+    after: str = "",
+    between: Callable[[], None] = lambda: None,
+) -> None:
+    """Insert rows.
+
+    Args:
+        connection: In a write transaction.
+        into: Table and columns, ``loss (signal, reason)``, or a table alone.
+        rows: All of one length.
+        after: What follows the values, such as an upsert clause.
+        between: Called before each statement; may raise to give up.
+
+    """
+    for chunk in _chunks(rows):
+        between()
+        places = "(" + ",".join("?" * len(chunk[0])) + ")"
+        values = ",".join([places] * len(chunk))
+        connection.execute(
+            f"INSERT INTO {into} VALUES {values} {after}",  # noqa: S608 - our words
+            [value for row in chunk for value in row],
+        )
+
+
+def update(
+    connection: sqlite3.Connection,
+    table: str,
+    columns: Sequence[str],
+    rows: Sequence[Row],
+    *,
+    between: Callable[[], None] = lambda: None,
+) -> None:
+    """Set *columns* of rows found by ``id``; each row begins with its id."""
+    setters = ", ".join(f"{name} = d.column{i}" for i, name in enumerate(columns, 2))
+    if sqlite3.sqlite_version_info < (3, 33):  # no UPDATE FROM
+        places = ", ".join(f"{name} = ?" for name in columns)
+        statement = f"UPDATE {table} SET {places} WHERE id = ?"  # noqa: S608
+        connection.executemany(statement, [(*row[1:], row[0]) for row in rows])
+        return
+    for chunk in _chunks(rows):
+        between()
+        places = "(" + ",".join("?" * len(chunk[0])) + ")"
+        values = ",".join([places] * len(chunk))
+        connection.execute(
+            f"UPDATE {table} SET {setters} "  # noqa: S608 - our own words
+            f"FROM (VALUES {values}) AS d WHERE {table}.id = d.column1",
+            [value for row in chunk for value in row],
+        )
+
+
+def select_by_id(
+    connection: sqlite3.Connection,
+    what: str,
+    ids: Sequence[int],
+) -> "Iterator[tuple[Any, ...]]":
+    """Rows of ``SELECT <what> WHERE id IN ids``."""
+    for start in range(0, len(ids), 900):
+        chunk = ids[start : start + 900]
+        places = ",".join("?" * len(chunk))
+        yield from connection.execute(f"{what} WHERE id IN ({places})", chunk)
+
+
+def _chunks(rows: Sequence[Row]) -> "Iterator[Sequence[Row]]":
+    if not rows:
+        return
+    size = max(1, VARIABLES // len(rows[0]))
+    for start in range(0, len(rows), size):
+        yield rows[start : start + size]

@@ -1,0 +1,193 @@
+"""Series and their running totals, over all processes and restarts.
+
+The leader keeps in memory what it has touched and writes it back with the window that
+changed it; after a failed commit it forgets and reads again.
+"""
+
+import json
+import math
+import sqlite3
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from probekit.buffer import sql
+from probekit.buffer.records import load_attributes, sql_json, sql_text
+from probekit.histogram import Histogram
+from probekit.model import Series
+
+_LARGEST = 1.7976931348623157e308
+
+
+@dataclass(slots=True)
+class Total:
+    """What a series has done since the buffer was made.
+
+    Attributes:
+        count: Measurements.
+        sum: Of counters and up-down counters; the net.
+        last: Of gauges, the last value.
+        histogram: Of histograms.
+    """
+
+    count: int = 0
+    sum: float = 0.0
+    last: "float | None" = None
+    histogram: "Histogram | None" = None
+
+    def add(self, series: Series, value: "float | Histogram", count: int) -> None:
+        """Take in one window's point."""
+        self.count += count
+        if isinstance(value, Histogram):
+            if self.histogram is None:
+                self.histogram = Histogram()
+            self.histogram.merge(value)
+            self.histogram.sum = clamped(self.histogram.sum)
+        elif series.kind == "gauge":
+            self.last = value
+        else:
+            self.sum = clamped(self.sum + value)
+
+
+def clamped(value: float) -> float:
+    """A finite number: SQLite has no NaN, and JSON no infinity."""
+    return min(max(value, -_LARGEST), _LARGEST) if value == value else 0.0  # noqa: PLR0124 - NaN
+
+
+class Totals:
+    """All series of a buffer by id, and the totals that were touched."""
+
+    def __init__(self) -> None:
+        """Know nothing."""
+        self._ids: dict[Series, int] = {}
+        self._series: dict[int, Series] = {}
+        self._known: dict[int, Total] = {}
+        self._loaded = -1
+        self._touched: set[int] = set()
+
+    def forget(self) -> None:
+        """Read everything anew at the next use: a commit failed, or another file."""
+        self._ids.clear()
+        self._series.clear()
+        self._known.clear()
+        self._touched.clear()
+        self._loaded = -1
+
+    def load(self, connection: sqlite3.Connection, opened: int) -> None:
+        """Read all series, unless they were read over this connection already."""
+        if self._loaded == opened:
+            return
+        self.forget()
+        rows = connection.execute(
+            "SELECT id, name, kind, unit, attributes, description, ends_with_process "
+            "FROM series",
+        )
+        for series_id, name, kind, unit, attributes, description, ends in rows:
+            frozen = tuple(load_attributes(json.loads(attributes)).items())
+            series = Series(name, kind, unit, frozen, description, bool(ends))
+            self._ids[series] = series_id
+            self._series[series_id] = series
+        self._loaded = opened
+
+    def series(self, series_id: int) -> Series:
+        """The series of an id."""
+        return self._series[series_id]
+
+    def find(self, series_id: int) -> "Series | None":
+        """The series of an id, None when there is none."""
+        return self._series.get(series_id)
+
+    def resolve(
+        self,
+        connection: sqlite3.Connection,
+        wanted: "Iterable[Series]",
+    ) -> "dict[Series, int]":
+        """Ids of series; those that are new get a row."""
+        rows, following = [], max(self._series, default=0) + 1
+        for series in wanted:
+            if series in self._ids:
+                continue
+            self._ids[series] = following
+            self._series[following] = series
+            self._known[following] = Total()
+            rows.append(
+                (
+                    following,
+                    sql_text(series.name),
+                    series.kind,
+                    sql_text(series.unit),
+                    sql_json(series.attributes),
+                    sql_text(series.description),
+                    series.ends_with_process,
+                ),
+            )
+            following += 1
+        into = (
+            "series (id, name, kind, unit, attributes, description, ends_with_process)"
+        )
+        sql.insert(connection, into, rows)
+        return self._ids
+
+    def prepare(self, connection: sqlite3.Connection, ids: "Iterable[int]") -> None:
+        """Read the totals of *ids* that are not in memory."""
+        what = "SELECT id, count, sum, last, min, max, bins FROM series"
+        missing = [series_id for series_id in ids if series_id not in self._known]
+        for row in sql.select_by_id(connection, what, missing):
+            series_id, count, total, last, low, high, bins = row
+            if bins is None:
+                self._known[series_id] = Total(count, total, last)
+            else:
+                histogram = Histogram.from_blob(bins, total, low, high)
+                self._known[series_id] = Total(count, histogram=histogram)
+
+    def add(self, series_id: int, value: "float | Histogram", count: int) -> Total:
+        """Take in a point; the total after it. ``prepare`` must know the id."""
+        total = self._known[series_id]
+        total.add(self._series[series_id], value, count)
+        self._touched.add(series_id)
+        return total
+
+    def of(self, series_id: int) -> Total:
+        """The total of a series that ``prepare`` knows."""
+        return self._known[series_id]
+
+    def write(
+        self,
+        connection: sqlite3.Connection,
+        now_ns: int,
+        between: Callable[[], None],
+    ) -> None:
+        """Write what was touched."""
+        columns = "count sum last min max p50 p95 p99 bins updated_unix_ns".split()
+        rows = [
+            (series_id, *_columns(self._known[series_id]), now_ns)
+            for series_id in sorted(self._touched)
+        ]
+        sql.update(connection, "series", columns, rows, between=between)
+        self._touched.clear()
+
+
+def _columns(total: Total) -> "tuple[object, ...]":
+    histogram = total.histogram
+    if histogram is None:
+        nothing = (None,) * 6
+        return (total.count, total.sum, total.last, *nothing)
+    return (
+        total.count,
+        histogram.sum,
+        None,
+        *_extremes(histogram),
+        *quantiles(histogram),
+        histogram.to_blob(),
+    )
+
+
+def _extremes(histogram: Histogram) -> "tuple[float, float]":
+    return histogram.min, histogram.max
+
+
+def quantiles(histogram: Histogram) -> "tuple[float | None, ...]":
+    """The median, the 95th and the 99th percentile; None for nothing."""
+    if not histogram.count:
+        return None, None, None
+    found = (histogram.quantile(q) for q in (0.5, 0.95, 0.99))
+    return tuple(value if math.isfinite(value) else None for value in found)
