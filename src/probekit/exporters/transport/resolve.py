@@ -37,7 +37,7 @@ class Resolver:
         """
         try:
             return self._ask(host, port, socket.AI_NUMERICHOST)
-        except OSError:  # not a literal address
+        except (OSError, UnicodeError):  # not a literal address
             pass
         place = (host, port)
         answer = self._pending.get(place)

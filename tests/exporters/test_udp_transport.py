@@ -1,0 +1,80 @@
+"""UDP: lossy, and honest about it."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from probekit.errors import Rejected, RetryLater, TooLarge
+from probekit.exporters import build
+from probekit.exporters.transport.udp import UdpTransport, pack
+from probekit.testing import UdpReceiver
+from probekit.testing.contract import hostile_batch, only, sample_batch
+
+
+@pytest.fixture
+def receiver():
+    with UdpReceiver() as made:
+        yield made
+
+
+def test_datagrams_arrive_as_they_were_cut(receiver):
+    transport = UdpTransport([("127.0.0.1", receiver.port)])
+    transport.send([b"one", b"two\nthree"])
+    transport.close()
+
+    assert [b"one", b"two\nthree"] == receiver.wait_for(2)
+
+
+def test_a_closed_port_keeps_the_batch_and_repeats_nothing(receiver):
+    transport = UdpTransport([("127.0.0.1", receiver.port)])
+    datagrams = [b"%d" % number for number in range(10)]
+    receiver.stop()
+    for _ in range(3):
+        with pytest.raises(RetryLater, match="refused"):
+            transport.send(datagrams, "key")
+    receiver.start()
+    transport.send(datagrams, "key")
+    transport.close()
+
+    assert datagrams == receiver.wait_for(10)
+
+
+def test_the_next_host_is_used_after_a_refusal(receiver):
+    with UdpReceiver() as gone:
+        port = gone.port
+    transport = UdpTransport([("127.0.0.1", port), ("127.0.0.1", receiver.port)])
+    with pytest.raises(RetryLater):
+        transport.send([b"x"], "key")
+    transport.send([b"x"], "key")
+    transport.close()
+
+    assert [b"x"] == receiver.wait_for(1)
+
+
+def test_a_datagram_that_the_system_refuses_is_too_large(receiver):
+    transport = UdpTransport([("127.0.0.1", receiver.port)])
+    with pytest.raises(TooLarge):
+        transport.send([b"x" * 65508])
+    transport.close()
+
+
+def test_a_record_longer_than_a_datagram_is_refused_before_anything_is_sent(receiver):
+    exporter = build(f"udp://127.0.0.1:{receiver.port}")
+    long = hostile_batch("x" * 2000)
+    with pytest.raises(Rejected, match="1432"):
+        exporter.send(only(long, frozenset({"events"})))
+    exporter.send(sample_batch())
+    exporter.close()
+
+    assert 8 == len(receiver.wait_for(8))
+    assert max(map(len, receiver.datagrams)) <= 1432
+
+
+@settings(max_examples=60)
+@given(st.lists(st.binary(min_size=1, max_size=30).filter(lambda b: b"\n" not in b)))
+def test_packing_keeps_every_line_in_order_within_the_limit(lines):
+    datagrams = pack(lines, 40)
+
+    assert lines == [line for data in datagrams for line in data.split(b"\n")]
+    assert all(len(data) <= 40 for data in datagrams)
+    assert len(datagrams) <= max(1, len(lines))
