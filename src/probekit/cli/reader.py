@@ -79,7 +79,16 @@ def buffer_id(connection: sqlite3.Connection) -> str:
 def read_status(path: Path) -> BufferStatus:
     """Read what the buffer says about itself."""
     with reading(path) as connection:
+        return status_in(connection, path)
+
+
+def status_in(connection: sqlite3.Connection, path: Path) -> BufferStatus:
+    """Read what the buffer says about itself, as of one moment."""
+    connection.execute("BEGIN")
+    try:
         return status_of(connection, path, SYSTEM_CLOCK.wall_ns())
+    finally:
+        connection.execute("COMMIT")
 
 
 def only_reading(connection: sqlite3.Connection) -> None:

@@ -1,0 +1,1 @@
+"""What doctor looks at: one subject a file, each a function that yields findings."""
