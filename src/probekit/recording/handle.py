@@ -202,8 +202,8 @@ def cleaned(
     try:
         if (
             set(map(type, chunk)) <= _PLAIN
-            and min(chunk) >= lowest
             and math.isfinite(float(sum(chunk)))
+            and (lowest == -math.inf or min(chunk) >= lowest)
         ):
             return chunk
     except OverflowError:  # an int beyond the range of floats is among them

@@ -4,7 +4,7 @@ Looking up an attribute set costs one dictionary access; a bound handle costs no
 Recording never raises: what cannot be recorded is counted as lost, with its reason.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, ClassVar, Generic, TypeVar
 
 from probekit.errors import BadName
@@ -20,7 +20,6 @@ SETS_LIMIT = 2000  # attribute sets of one instrument, as OpenTelemetry's SDKs h
 OVERFLOW = (("otel.metric.overflow", True),)
 
 B = TypeVar("B")
-Record = Callable[[float], None]
 
 
 class Instrument(Generic[B]):
@@ -179,78 +178,59 @@ class Instrument(Generic[B]):
         notice(f"invalid {self.name}", f"{self.name} did not take a value: {kind}")
 
 
-def recorder(handle: Handle, registry: Registry) -> Record:
-    """The shortest way to record into *handle*: one comparison, one append.
+class _Bound:
+    """One series, with what the shortest way to record into it needs.
 
-    It compares the list's length with the watch's limit rather than a clock with its
-    deadline: a clock read costs more than all the rest, and the limit is zero
-    whenever the process is new, so nothing but a hung pump is noticed later, when
-    the list has reached 4,096 values; they wait in it, none is lost.
+    Recording compares the list's length with the watch's limit rather than a clock
+    with its deadline: a clock read costs more than all the rest. The limit is zero
+    whenever the process is new, so that nothing but a hung pump is noticed later:
+    when the list has reached 4,096 values, which wait in it; none is lost.
     """
-    values, append = handle.values, handle.append
-    limit, due_for = registry.watch.limit, registry.due_for
 
-    def record(value: float) -> None:
-        if len(values) >= limit[0] and due_for(handle):
+    __slots__ = ("_due_for", "_handle", "_limit", "_values")
+
+    def __init__(self, handle: Handle, registry: Registry) -> None:
+        """Look everything up once."""
+        self._handle = handle
+        self._values = handle.values
+        self._limit = registry.watch.limit
+        self._due_for = registry.due_for
+
+
+class BoundCounter(_Bound):
+    """One series of a counter or an up-down counter."""
+
+    __slots__ = ()
+
+    def add(self, amount: float = 1) -> None:
+        """Add *amount*; never raises, never blocks."""
+        if len(self._values) >= self._limit[0] and self._due_for(self._handle):
             return
-        append(value)
-
-    return record
+        self._values.append(amount)
 
 
-def adder(handle: Handle, registry: Registry) -> "Callable[..., None]":
-    """The same with an amount of 1 when none is given."""
-    values, append = handle.values, handle.append
-    limit, due_for = registry.watch.limit, registry.due_for
+class BoundGauge(_Bound):
+    """One series of a gauge."""
 
-    def add(amount: float = 1) -> None:
-        if len(values) >= limit[0] and due_for(handle):
+    __slots__ = ()
+
+    def set(self, value: float) -> None:
+        """Set the value; never raises, never blocks."""
+        if len(self._values) >= self._limit[0] and self._due_for(self._handle):
             return
-        append(amount)
-
-    return add
+        self._values.append(value)
 
 
-class BoundCounter:
-    """One series of a counter.
+class BoundHistogram(_Bound):
+    """One series of a histogram."""
 
-    Attributes:
-        add: Adds an amount, 1 when none is given; never raises, never blocks.
-    """
+    __slots__ = ()
 
-    __slots__ = ("add",)
-
-    def __init__(self, add: "Callable[..., None]") -> None:
-        """Hold the recorder itself, so that a call crosses one frame."""
-        self.add = add
-
-
-class BoundGauge:
-    """One series of a gauge.
-
-    Attributes:
-        set: Sets the value; never raises, never blocks.
-    """
-
-    __slots__ = ("set",)
-
-    def __init__(self, set_: Record) -> None:
-        """Hold the recorder itself."""
-        self.set = set_
-
-
-class BoundHistogram:
-    """One series of a histogram.
-
-    Attributes:
-        record: Records a value; never raises, never blocks.
-    """
-
-    __slots__ = ("record",)
-
-    def __init__(self, record: Record) -> None:
-        """Hold the recorder itself."""
-        self.record = record
+    def record(self, value: float) -> None:
+        """Record a value; never raises, never blocks."""
+        if len(self._values) >= self._limit[0] and self._due_for(self._handle):
+            return
+        self._values.append(value)
 
 
 class Counter(Instrument[BoundCounter]):
@@ -268,7 +248,7 @@ class Counter(Instrument[BoundCounter]):
         self._record(amount, attributes)
 
     def _bind(self, handle: Handle) -> BoundCounter:
-        return BoundCounter(adder(handle, self._registry))
+        return BoundCounter(handle, self._registry)
 
 
 class UpDownCounter(Instrument[BoundCounter]):
@@ -286,7 +266,7 @@ class UpDownCounter(Instrument[BoundCounter]):
         self._record(amount, attributes)
 
     def _bind(self, handle: Handle) -> BoundCounter:
-        return BoundCounter(adder(handle, self._registry))
+        return BoundCounter(handle, self._registry)
 
 
 class Gauge(Instrument[BoundGauge]):
@@ -304,7 +284,7 @@ class Gauge(Instrument[BoundGauge]):
         self._record(value, attributes)
 
     def _bind(self, handle: Handle) -> BoundGauge:
-        return BoundGauge(recorder(handle, self._registry))
+        return BoundGauge(handle, self._registry)
 
 
 class Histogram(Instrument[BoundHistogram]):
@@ -322,7 +302,7 @@ class Histogram(Instrument[BoundHistogram]):
         self._record(value, attributes)
 
     def _bind(self, handle: Handle) -> BoundHistogram:
-        return BoundHistogram(recorder(handle, self._registry))
+        return BoundHistogram(handle, self._registry)
 
 
 AnyInstrument = TypeVar("AnyInstrument", bound=Instrument[Any])

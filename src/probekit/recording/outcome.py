@@ -21,6 +21,7 @@ class Outcome:
 
     Attributes:
         registry: Whose watch is compared and whose problems are counted.
+        values: Durations of calls without an error, seconds, not yet taken.
         append: Takes the duration of a call without an error, seconds.
         fail: Takes the exception of a failed call and when the call began.
     """
@@ -33,6 +34,7 @@ class Outcome:
         "append",
         "fail",
         "registry",
+        "values",
     )
 
     def __init__(
@@ -49,7 +51,8 @@ class Outcome:
         self._name = name
         self.fail = failure_of(self, name)
         self._by_type: dict[type, Callable[[float], None]] = {}
-        self.append: Callable[[float], None] = instrument.handle(attributes).append
+        self.values = instrument.handle(attributes).values
+        self.append: Callable[[float], None] = self.values.append
 
     def _meet(self, error: BaseException, started_s: float, ended_s: float) -> None:
         """Take a failed call whose like was not seen before, or that is nested."""

@@ -216,17 +216,34 @@ def _own_frames(trace: "TracebackType | None", started_s: float) -> "tuple[int, 
     has counted the exception; before, and an older journey of the same exception
     object begins there (one object raised again and again).
     """
-    own = 0
+    own, first = 0, trace
     while trace is not None and own < WALK_LIMIT:
         frame = trace.tb_frame
         code = frame.f_code
         if code.co_filename == FILENAME:
             inner_s = _start_of(frame, code)
+            if inner_s is not None and inner_s >= started_s:
+                return own, True
             if inner_s is not None:
-                return own, inner_s >= started_s
+                return _journey(first), False
         trace = trace.tb_next
         own += 1
     return own, False
+
+
+def _journey(trace: "TracebackType | None") -> int:
+    """How many frames were called by one another, from the first on."""
+    length = 0
+    while trace is not None:
+        length += 1
+        following = trace.tb_next
+        if following is None:
+            break
+        caller = following.tb_frame.f_back  # a finished generator's is None
+        if caller is not None and caller is not trace.tb_frame:
+            break
+        trace = following
+    return length
 
 
 def _start_of(frame: "FrameType", code: "CodeType") -> "float | None":

@@ -154,7 +154,7 @@ class Registry:
     def is_muted(self) -> bool:
         """For paths that are not hot: look at the watch, say whether to be silent."""
         if perf_counter() > self.watch.deadline[0]:
-            return self.due()
+            return self.due() or suppressed()
         return not self._enabled or suppressed()
 
     def loss(self, signal: Signal, reason: str, n: int = 1) -> None:
@@ -255,6 +255,11 @@ class Registry:
         self.dropped[0] = 0
         self.observers.forget()
 
+    def disown(self) -> None:
+        """Forget, if a fork lies between now and the last look; ``configure`` asks."""
+        if self._pid != os.getpid():
+            self.forget()
+
     @property
     def enabled(self) -> bool:
         """Whether anything is recorded; may be switched at any time."""
@@ -282,9 +287,11 @@ class Registry:
     # -- inside -------------------------------------------------------------------
 
     def _attend(self) -> bool:
+        if not self._enabled:
+            return True
         if self._pid != os.getpid():
             self.forget()
-        if self.watch.is_held and (not self._enabled or suppressed()):
+        if self.watch.is_held and suppressed():
             return True
         lock = self._due_lock
         if self.watch.is_resting() or not lock.acquire(blocking=False):

@@ -24,7 +24,7 @@ FREE = (
     "clock",
     "deadline",
     "due",
-    "append",
+    "values",
     "fail",
     "dropped",
     "judge",
@@ -128,7 +128,7 @@ def source_of(shape: Shape) -> str:
                 _pk_t1 = _pk_clock()
                 if _pk_t1 > _pk_deadline[0] and _pk_due():
                     return _pk_r
-                _pk_append(_pk_t1 - _pk_t0)
+                _pk_values.append(_pk_t1 - _pk_t0)
                 return _pk_r
             return wrapper
         <BLANKLINE>
@@ -222,7 +222,7 @@ _CLOSE = """\
 """
 
 _RECORD = """\
-        @_append(@_t1 - @_t0)
+        @_values.append(@_t1 - @_t0)
 """
 
 _RECORD_JUDGED = """\

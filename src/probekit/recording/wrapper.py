@@ -76,7 +76,7 @@ def timed(
         "clock": perf_counter,
         "deadline": registry.watch.deadline,
         "due": registry.due,
-        "append": outcome.append,
+        "values": outcome.values,
         "fail": outcome.fail,
         "dropped": registry.dropped,
         "judge": error_if and outcome.judge_by(error_if),

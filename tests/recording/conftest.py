@@ -1,0 +1,88 @@
+"""A registry of its own for each test, and what it has recorded in a readable form."""
+
+import pytest
+
+from probekit.recording.probe import Wish
+from probekit.recording.registry import Registry
+
+
+class Recorded:
+    """A harvest by metric name and attributes."""
+
+    def __init__(self, harvest):
+        self.harvest = harvest
+        self.events = harvest.events
+        self.problems = harvest.problems
+        self.losses = harvest.losses
+
+    def calls(self, **attributes):
+        """How many calls each series of functions has, by (name, error type)."""
+        found = {}
+        for name, given, count in self.histograms():
+            if name == "probekit.function.duration":
+                key = given.get("code.function.name"), given.get("error.type")
+                if attributes.items() <= given.items():
+                    found[key] = found.get(key, 0) + count
+        return found
+
+    def histograms(self):
+        series = self.harvest.series
+        for series_id, values in self.harvest.raw:
+            yield series[series_id].name, dict(series[series_id].attributes), len(values)
+        for series_id, binned in self.harvest.binned:
+            yield series[series_id].name, dict(series[series_id].attributes), binned.count
+
+    def count(self, name, **attributes):
+        """Measurements of a histogram."""
+        return sum(
+            count
+            for found, given, count in self.histograms()
+            if found == name and attributes.items() <= given.items()
+        )
+
+    def sums(self, name):
+        """Attributes -> delta of a counter."""
+        harvest = self.harvest
+        found = {}
+        for series_id, value in zip(harvest.sum_ids, harvest.sum_values, strict=True):
+            series = harvest.series[series_id]
+            if series.name == name:
+                key = series.attributes
+                found[key] = found.get(key, 0) + value
+        return found
+
+    def gauges(self, name):
+        """Attributes -> last value of a gauge."""
+        harvest = self.harvest
+        return {
+            harvest.series[series_id].attributes: value
+            for series_id, value in zip(
+                harvest.gauge_ids,
+                harvest.gauge_values,
+                strict=True,
+            )
+            if harvest.series[series_id].name == name
+        }
+
+
+@pytest.fixture
+def registry():
+    """A registry that nobody drains."""
+    return Registry()
+
+
+@pytest.fixture
+def probe(registry):
+    """``probekit.probe`` that records into the test's own registry."""
+
+    def probe(target=None, /, **wish):
+        granted = Wish(registry=registry, **wish)
+        return granted.grant if target is None else granted.grant(target)
+
+    return probe
+
+
+@pytest.fixture
+def drained(registry):
+    """Drain the test's registry."""
+    return lambda: Recorded(registry.drain())
