@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from probekit.errors import Rejected as Rejected
     from probekit.errors import RetryLater as RetryLater
     from probekit.errors import TooLarge as TooLarge
+    from probekit.integrations.libraries import (
+        instrument_libraries as instrument_libraries,
+    )
     from probekit.recording.events import event as event
     from probekit.recording.events import record_exception as record_exception
     from probekit.recording.instruments import count as count
@@ -71,6 +74,7 @@ _HOMES = {
     "status": "runtime",
     "Client": "runtime",
     "Status": "runtime",
+    "instrument_libraries": "integrations.libraries",
     "exporters": "",
     "ProbekitError": "errors",
     "ConfigError": "errors",

@@ -57,7 +57,7 @@ LIBRARIES = {
             "redis.asyncio.client",
             "redis.asyncio.cluster",
         ),
-        _library("celery"),
+        _library("celery", "celery.signals"),
         _library("logging"),
         _library("concurrent.futures", "concurrent.futures.thread", room="futures"),
         _library("threading"),

@@ -6,7 +6,6 @@ dictionary look-up for a call of a kind that it has seen before.
 """
 
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Any, TypeAlias
 
 from probekit.model import AttributeValue
@@ -76,7 +75,6 @@ class Names:
         return name
 
 
-@lru_cache(maxsize=512)
 def error_type(kind: "type[BaseException]") -> str:
     """The word for ``error.type``: the class with its module."""
     return type_name(kind)

@@ -35,7 +35,7 @@ class Operation:
         self.pairs = pairs
         self._started_s = perf_counter()
 
-    def __enter__(self) -> "Operation":
+    def __enter__(self) -> "Operation":  # noqa: PYI034 - typing.Self is 3.11's
         """Begin."""
         return self
 
@@ -73,7 +73,7 @@ class Uncounted:
 
     __slots__ = ()
 
-    def __enter__(self) -> "Uncounted":
+    def __enter__(self) -> "Uncounted":  # noqa: PYI034 - likewise
         """Do nothing."""
         return self
 

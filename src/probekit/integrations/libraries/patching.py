@@ -89,7 +89,7 @@ class Patches:
         while self._undo:
             try:
                 self._undo.pop()()
-            except Exception as error:
+            except Exception as error:  # noqa: PERF203 - the others are undone too
                 notice("library-undo", f"a library stays patched, inertly: {error!r}")
 
     def _is_active(self) -> bool:

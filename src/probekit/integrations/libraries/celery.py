@@ -1,0 +1,211 @@
+"""Celery on both sides, through its signals: sending, waiting, working, failing.
+
+The sender's trace context and the moment of sending travel in the message's headers;
+the worker makes that context its own while the task runs.
+"""
+
+import time
+from datetime import datetime
+from functools import partial
+from types import ModuleType
+from typing import Any
+
+from probekit.integrations.context import Attached, inject
+from probekit.integrations.http import share_trace_ids
+from probekit.integrations.libraries.figures import (
+    Durations,
+    Names,
+    Pairs,
+    error_type,
+    told,
+)
+from probekit.integrations.libraries.patching import Patches
+from probekit.recording import instruments
+from probekit.recording.events import record_error
+from probekit.recording.quiet import suppressed
+from probekit.recording.registry import REGISTRY
+
+SENT_HEADER = "probekit_sent_unix_ns"
+_TRACE_HEADERS = ("traceparent", "tracestate", "baggage")
+_WORK = "_probekit_work"
+_NAMES = Names(500)
+
+_PROCESS = Durations("messaging.process.duration", "Duration of processing a message.")
+_SEND = Durations(
+    "messaging.client.operation.duration",
+    "Duration of sending a message.",
+)
+_QUEUE = Durations(
+    "probekit.celery.queue.duration",
+    "Time from sending a task, or from its ETA, to its start.",
+)
+_sending: "dict[str, float]" = {}  # task id -> perf_counter() seconds
+_SENDING_LIMIT = 1000
+
+
+def patch(patches: Patches, module: ModuleType) -> None:
+    """Listen to ``celery.signals``."""
+    share_trace_ids()
+    for name, heard in _HEARD.items():
+        signal = getattr(module, name)
+        mark = f"probekit-{name}"
+        signal.connect(heard, weak=False, dispatch_uid=mark)
+        patches.on_undo(partial(signal.disconnect, dispatch_uid=mark))
+
+
+def _before_publish(
+    sender: Any = None,
+    headers: Any = None,
+    body: Any = None,
+    **_facts: Any,
+) -> None:
+    del body
+    if suppressed() or not isinstance(headers, dict):
+        return
+    try:
+        headers[SENT_HEADER] = time.time_ns()
+        inject(headers)
+        if len(_sending) >= _SENDING_LIMIT:
+            _sending.clear()  # their publishing failed: no signal says so
+        _sending[str(headers.get("id"))] = time.perf_counter()
+    except Exception as error:
+        told("celery", error)
+    del sender
+
+
+def _after_publish(
+    sender: Any = None,
+    headers: Any = None,
+    routing_key: Any = None,
+    **_facts: Any,
+) -> None:
+    if suppressed():
+        return
+    try:
+        pairs = _pairs("publish", sender, routing_key)
+        instruments.counter(
+            "messaging.client.sent.messages",
+            unit="{message}",
+            description="Messages sent.",
+        ).add(1, dict(pairs))
+        started_s = _sending.pop(str((headers or {}).get("id")), None)
+        if started_s is not None:
+            _SEND.record(time.perf_counter() - started_s, pairs)
+    except Exception as error:
+        told("celery", error)
+
+
+class _Work:
+    """A task that is being worked on."""
+
+    __slots__ = ("attached", "error_type", "pairs", "started_s")
+
+    def __init__(self, task: Any) -> None:
+        request = task.request
+        delivery = getattr(request, "delivery_info", None) or {}
+        self.pairs = _pairs("process", task.name, delivery.get("routing_key"))
+        self.error_type = ""
+        carrier = {
+            name: getattr(request, name, None)
+            for name in _TRACE_HEADERS
+            if getattr(request, name, None) is not None
+        }
+        self.attached = Attached(carrier)
+        self.started_s = time.perf_counter()
+
+
+def _prerun(task: Any = None, **_facts: Any) -> None:
+    try:
+        work = _Work(task)
+        setattr(task.request, _WORK, work)
+        waited_s = _waited_s(task.request)
+        if waited_s is not None:
+            _QUEUE.record(waited_s, work.pairs)
+        instruments.counter(
+            "messaging.client.consumed.messages",
+            unit="{message}",
+            description="Messages delivered to the application.",
+        ).add(1, dict(work.pairs))
+    except Exception as error:
+        told("celery", error)
+
+
+def _postrun(task: Any = None, **_facts: Any) -> None:
+    try:
+        work = vars(task.request).pop(_WORK, None)
+        if work is None:
+            return
+        elapsed_s = time.perf_counter() - work.started_s
+        pairs = work.pairs
+        if work.error_type:
+            pairs = (*pairs, ("error.type", work.error_type))
+        _PROCESS.record(elapsed_s, pairs)
+        work.attached.detach()
+    except Exception as error:
+        told("celery", error)
+
+
+def _failure(sender: Any = None, exception: Any = None, **_facts: Any) -> None:
+    try:
+        work = getattr(sender.request, _WORK, None)
+        if work is not None:
+            work.error_type = error_type(type(exception))
+        record_error(REGISTRY, exception, {"celery.task_name": _name(sender)})
+    except Exception as error:
+        told("celery", error)
+
+
+def _retry(sender: Any = None, **_facts: Any) -> None:
+    try:
+        instruments.counter(
+            "probekit.celery.task.retries",
+            unit="{retry}",
+            description="Times that tasks were put back to be tried again.",
+        ).add(1, {"celery.task_name": _name(sender)})
+    except Exception as error:
+        told("celery", error)
+
+
+_HEARD = {
+    "before_task_publish": _before_publish,
+    "after_task_publish": _after_publish,
+    "task_prerun": _prerun,
+    "task_postrun": _postrun,
+    "task_failure": _failure,
+    "task_retry": _retry,
+}
+
+
+def _pairs(operation: str, task: object, destination: object) -> Pairs:
+    pairs: Pairs = (
+        ("messaging.system", "celery"),
+        ("messaging.operation.name", operation),
+        ("celery.task_name", _name(task)),
+    )
+    if isinstance(destination, str) and destination:
+        pairs = (*pairs, ("messaging.destination.name", _NAMES.bounded(destination)))
+    return pairs
+
+
+def _name(task: object) -> str:
+    name = task if isinstance(task, str) else getattr(task, "name", None)
+    return _NAMES.bounded(name) if isinstance(name, str) and name else "_OTHER"
+
+
+def _waited_s(request: Any) -> "float | None":
+    """Seconds since the task could have begun; None when nobody stamped it."""
+    sent_ns = getattr(request, SENT_HEADER, None)
+    if not isinstance(sent_ns, int):
+        return None
+    could_begin_s = sent_ns / 1e9
+    eta = getattr(request, "eta", None)
+    if isinstance(eta, str):
+        could_begin_s = max(could_begin_s, _moment_s(eta))
+    return max(0.0, time.time() - could_begin_s)
+
+
+def _moment_s(iso: str) -> float:
+    try:
+        return datetime.fromisoformat(iso.replace("Z", "+00:00")).timestamp()
+    except ValueError:
+        return 0.0
