@@ -161,7 +161,8 @@ class Point:
         series: Which series.
         value: A float for counters (the delta of the window), up-down counters
             (likewise) and gauges (the last value); a histogram for histograms.
-        count: Measurements behind it, for the books; at least 1.
+        count: Measurements behind it, for the books; 0 where only the levels of a
+            process that is gone were taken back.
         total: The running total at the end of the window, over all processes and
             restarts: a float for counters and up-down counters, a histogram where
             the exporter's contract asks for cumulative ones; None for gauges.

@@ -1,0 +1,157 @@
+"""A window that is being filled: values by series, in memory, merged as they come."""
+
+import math
+from collections.abc import Sequence
+
+from probekit.buffer.totals import clamped
+from probekit.histogram import Histogram
+from probekit.model import Harvest, Series, Signal
+
+_LIST_LIMIT = 1000  # longer lists of raw values become histograms
+
+
+class Cell:
+    """One open window.
+
+    Series are named by slots, the fold's own numbers.
+
+    Attributes:
+        raw_values: Values in lists, for the bound on memory.
+    """
+
+    __slots__ = ("_gauges", "_histograms", "_lists", "_sums", "raw_values")
+
+    def __init__(self) -> None:
+        """Start empty."""
+        self._sums: dict[int, list[float]] = {}
+        self._gauges: dict[int, tuple[int, float, int]] = {}
+        self._lists: dict[int, list[float]] = {}
+        self._histograms: dict[int, Histogram] = {}
+        self.raw_values = 0
+
+    def __bool__(self) -> bool:
+        """Whether anything is in it."""
+        return bool(self._sums or self._gauges or self._lists or self._histograms)
+
+    def add(
+        self,
+        harvest: Harvest,
+        slots: Sequence["int | None"],
+        wall_ns: int,
+    ) -> "dict[tuple[Signal, str], int]":
+        """Take in the numbers of a harvest.
+
+        Args:
+            harvest: Its local ids are indexes of *slots*.
+            slots: The slot of each local id, None where nothing is defined.
+            wall_ns: When it was written: the newest value of a gauge stands.
+
+        Returns:
+            What could not be taken: (signal, reason) → measurements.
+
+        """
+        lost: dict[tuple[Signal, str], int] = {}
+        numbers = zip(
+            harvest.sum_ids, harvest.sum_values, harvest.sum_counts, strict=True
+        )
+        for local_id, value, count in numbers:
+            slot = _slot(slots, local_id)
+            if slot is None or not math.isfinite(value):
+                _lose(lost, slot, count)
+            else:
+                self.add_sum(slot, value, count)
+        numbers = zip(
+            harvest.gauge_ids, harvest.gauge_values, harvest.gauge_counts, strict=True
+        )
+        for local_id, value, count in numbers:
+            slot = _slot(slots, local_id)
+            if slot is None or not math.isfinite(value):
+                _lose(lost, slot, count)
+            else:
+                self._add_gauge(slot, value, count, wall_ns)
+        for local_id, values in harvest.raw:
+            slot = _slot(slots, local_id)
+            if slot is None:
+                _lose(lost, None, len(values))
+            elif left_out := self._add_values(slot, values):
+                _lose(lost, slot, left_out)
+        for local_id, histogram in harvest.binned:
+            slot = _slot(slots, local_id)
+            if slot is None:
+                _lose(lost, None, histogram.count)
+            elif histogram.count:
+                self._histograms.setdefault(slot, Histogram()).merge(histogram)
+        return lost
+
+    def add_sum(self, slot: int, value: float, count: int) -> None:
+        """Add to a counter or an up-down counter; *count* may be 0 to take back."""
+        known = self._sums.get(slot)
+        if known is None:
+            self._sums[slot] = [value, count]
+        else:
+            known[0] = clamped(known[0] + value)
+            known[1] += count
+
+    def _add_gauge(self, slot: int, value: float, count: int, wall_ns: int) -> None:
+        known = self._gauges.get(slot)
+        if known is None:
+            self._gauges[slot] = (wall_ns, value, count)
+        elif wall_ns >= known[0]:
+            self._gauges[slot] = (wall_ns, value, known[2] + count)
+        else:
+            self._gauges[slot] = (known[0], known[1], known[2] + count)
+
+    def _add_values(self, slot: int, values: Sequence[float]) -> int:
+        """Keep values raw while they are few; how many were no finite numbers."""
+        left_out = 0
+        if not math.isfinite(sum(values)):
+            finite = [value for value in values if math.isfinite(value)]
+            left_out, values = len(values) - len(finite), finite
+        if not values:
+            return left_out
+        held = self._lists.setdefault(slot, [])
+        held.extend(values)
+        self.raw_values += len(values)
+        if len(held) > _LIST_LIMIT:
+            self._bin(slot)
+        return left_out
+
+    def _bin(self, slot: int) -> None:
+        held = self._lists.pop(slot, None)
+        if held:
+            self._histograms.setdefault(slot, Histogram()).add(held)
+            self.raw_values -= len(held)
+
+    def points(
+        self,
+        table: Sequence[Series],
+    ) -> "list[tuple[Series, float | Histogram, int]]":
+        """What each series did: (series, value, measurements)."""
+        for slot in list(self._lists):
+            self._bin(slot)
+        found: list[tuple[Series, float | Histogram, int]] = [
+            (table[slot], value, int(count))
+            for slot, (value, count) in self._sums.items()
+        ]
+        found += [
+            (table[slot], value, count)
+            for slot, (_, value, count) in self._gauges.items()
+        ]
+        found += [
+            (table[slot], histogram, histogram.count)
+            for slot, histogram in self._histograms.items()
+        ]
+        return found
+
+
+def _slot(slots: Sequence["int | None"], local_id: int) -> "int | None":
+    return slots[local_id] if local_id < len(slots) else None
+
+
+def _lose(
+    lost: "dict[tuple[Signal, str], int]",
+    slot: "int | None",
+    count: int,
+) -> None:
+    reason = "undefined" if slot is None else "invalid"
+    lost["metrics", reason] = lost.get(("metrics", reason), 0) + count
