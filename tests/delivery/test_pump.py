@@ -1,0 +1,157 @@
+"""Laws of the pump: it writes what it takes, and nothing ever leaves its thread."""
+
+import threading
+
+from probekit.delivery.pump import Pump
+from probekit.model import Event, Harvest
+
+
+class FakeJournal:
+    """Keeps harvests; fails while told to."""
+
+    def __init__(self):
+        self.frames = []
+        self.error = None
+        self.written = threading.Event()
+
+    def append(self, harvest, *, ship_now=False):
+        if self.error is not None:
+            raise self.error
+        self.frames.append((harvest, ship_now))
+        self.written.set()
+
+    def names(self):
+        return [event.name for harvest, _ in self.frames for event in harvest.events]
+
+
+class FakeWatch:
+    def __init__(self):
+        self.beats = []
+
+    def rest_until(self, perf_counter_s):
+        self.beats.append(perf_counter_s)
+
+
+class Source:
+    """Harvests of one event each, as long as there are some."""
+
+    def __init__(self, *names):
+        self.waiting = list(names)
+
+    def __call__(self):
+        names, self.waiting = self.waiting, []
+        return Harvest(events=[Event(0, name) for name in names])
+
+
+def pump_of(source, journal, clock, **more):
+    return Pump(source, journal, FakeWatch(), clock=clock, **more)
+
+
+def test_a_stroke_writes_what_was_recorded(clock):
+    """One drain, one frame."""
+    journal = FakeJournal()
+
+    assert pump_of(Source("a", "b"), journal, clock).stroke() is True
+    assert journal.names() == ["a", "b"]
+
+
+def test_nothing_recorded_writes_nothing_unless_somebody_flushes(clock):
+    """An empty frame with the mark is how a flush is heard."""
+    journal = FakeJournal()
+    pump = pump_of(Source(), journal, clock)
+    pump.stroke()
+    pump.stroke(ship_now=True)
+
+    assert [True] == [ship_now for _, ship_now in journal.frames]
+
+
+def test_what_could_not_be_written_is_written_later_in_order(clock):
+    """The disk is full for a while: nothing is lost, and it is not tried each time."""
+    source, journal = Source("a"), FakeJournal()
+    pump = pump_of(source, journal, clock)
+    journal.error = OSError(28, "No space left on device")
+    assert pump.stroke() is False
+    source.waiting = ["b"]
+    assert pump.stroke() is False
+    journal.error = None
+    source.waiting = ["c"]
+    clock.now_s += 10
+
+    assert pump.stroke() is True
+    assert journal.names() == ["a", "b", "c"]
+
+
+def test_a_stroke_never_raises(clock):
+    """Whatever breaks inside."""
+
+    def broken():
+        raise KeyError("bug")
+
+    assert pump_of(broken, FakeJournal(), clock).stroke() is False
+
+
+def test_the_thread_writes_and_tells_the_watch():
+    """It runs as a daemon and begins at once."""
+    journal, source = FakeJournal(), Source("a")
+    watch = FakeWatch()
+    pump = Pump(source, journal, watch, flush_interval_s=0.01)
+    assert pump.start() is True
+    assert journal.written.wait(5)
+    assert pump._thread.daemon
+    assert pump._thread.name == "probekit-pump"
+    source.waiting = ["b"]
+
+    assert pump.stop(5.0) is True
+    assert not pump.is_alive
+    assert journal.names() == ["a", "b"]
+    assert watch.beats
+
+
+def test_five_errors_in_a_row_switch_the_thread_off(clock):
+    """It does not burn the host's processor with its own trouble."""
+    calls = []
+
+    def broken():
+        calls.append(None)
+        raise KeyError("bug")
+
+    pump = pump_of(broken, FakeJournal(), clock)
+    for _ in range(20):
+        if pump._patience.allows():
+            pump._turn()
+
+    assert len(calls) == 5
+    clock.now_s += 301
+    assert pump._patience.allows()
+
+
+def test_a_redirected_pump_writes_everything_to_the_new_journal(clock):
+    """When the buffer turns out to be unusable, memory takes over."""
+    broken, memory = FakeJournal(), FakeJournal()
+    broken.error = PermissionError("no")
+    pump = pump_of(Source("a"), broken, clock)
+    pump.stroke()
+    pump.redirect(memory)
+    pump.stroke()
+
+    assert memory.names() == ["a"]
+
+
+def test_the_pump_strokes_at_the_end_of_each_window(clock):
+    """So that neighbouring windows are apart to the millisecond."""
+    clock.base_ns = 9_900_000_000
+    pump = pump_of(Source(), FakeJournal(), clock, interval_s=10.0)
+
+    assert 0 < pump._wait_s() <= 0.1 + 1e-9
+
+
+def test_after_a_huge_drain_the_next_comes_sooner(clock):
+    """Memory stays bounded under a storm of records."""
+    harvest = Harvest()
+    harvest.sum_ids.append(0)
+    harvest.sum_values.append(1.0)
+    harvest.sum_counts.append(300_000)
+    pump = pump_of(lambda: harvest, FakeJournal(), clock)
+    pump.stroke()
+
+    assert pump._wait_s() < 0.05
