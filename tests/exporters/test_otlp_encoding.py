@@ -188,6 +188,7 @@ def test_a_value_of_another_type_is_named_and_never_asked():
     assert b"" == any_value(None)
 
 
+@settings(deadline=None)
 @given(st.integers(-(2**63), 2**64 - 1))
 def test_a_varint_comes_back(value):
     message = unsigned(3, value) if value else b"\x18\x00"
@@ -196,7 +197,7 @@ def test_a_varint_comes_back(value):
     assert len(varint(value)) <= 10
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(st.binary(max_size=30))
 def test_the_reader_reads_or_refuses_any_bytes(garbage):
     try:

@@ -67,8 +67,8 @@ def test_a_far_side_that_does_not_read_costs_the_timeout(receiver):
     transport.close()
 
 
-def test_bytes_that_were_thrown_away_are_not_taken_for_delivered():
-    """A far side that resets instead of reading has not got them."""
+def test_a_reset_between_two_sends_is_noticed_before_the_next():
+    """A far side that resets the connection gets a new one, not our bytes."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         accepted = threading.Event()
 

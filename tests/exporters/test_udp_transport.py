@@ -70,7 +70,7 @@ def test_a_record_longer_than_a_datagram_is_refused_before_anything_is_sent(rece
     assert max(map(len, receiver.datagrams)) <= 1432
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(st.lists(st.binary(min_size=1, max_size=30).filter(lambda b: b"\n" not in b)))
 def test_packing_keeps_every_line_in_order_within_the_limit(lines):
     datagrams = pack(lines, 40)

@@ -169,9 +169,7 @@ def _timings(place: Place, histogram: Histogram, limit: int) -> "list[str]":
         rate = f"|@{share}"
     ending = f"|ms{rate}{place.tail}"
     scale = place.scale
-    return [
-        f"{place.head}:{_text(max(value * scale, 0.0))}{ending}" for value in values
-    ]
+    return [f"{place.head}:{max(value * scale, 0.0):.12g}{ending}" for value in values]
 
 
 def representatives(histogram: Histogram, limit: int) -> "list[float]":
