@@ -267,7 +267,13 @@ def run():
         Row("background work a value", drain_cost(), "ns", 50, 120),
     ]
     for peer, text, ours, goal, floor in (
-        ("prometheus time()", "prometheus @Histogram.time() over @probe", "probe", 10, 8),
+        (
+            "prometheus time()",
+            "prometheus @Histogram.time() over @probe",
+            "probe",
+            10,
+            8,
+        ),
         ("otel histogram", "OpenTelemetry histogram over @probe", "probe", 40, None),
         ("prometheus inc()", "prometheus Counter.inc() over add(1)", "bound add", 7, 5),
     ):

@@ -15,7 +15,9 @@ Example:
 
 """
 
+import sys
 from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from probekit._version import __version__
@@ -94,6 +96,18 @@ __all__ = [  # noqa: PLE0604 - the table above is the list
     "__version__",
     *_HOMES,
 ]
+
+
+class _Front(ModuleType):
+    """This module: loading ``probekit.histogram`` must not hide the function."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set *name*, unless it is a submodule that is called like a function."""
+        if not (name == "histogram" and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Front
 
 
 def __getattr__(name: str) -> Any:

@@ -28,9 +28,17 @@ class Recorded:
     def histograms(self):
         series = self.harvest.series
         for series_id, values in self.harvest.raw:
-            yield series[series_id].name, dict(series[series_id].attributes), len(values)
+            yield (
+                series[series_id].name,
+                dict(series[series_id].attributes),
+                len(values),
+            )
         for series_id, binned in self.harvest.binned:
-            yield series[series_id].name, dict(series[series_id].attributes), binned.count
+            yield (
+                series[series_id].name,
+                dict(series[series_id].attributes),
+                binned.count,
+            )
 
     def count(self, name, **attributes):
         """Measurements of a histogram."""
@@ -63,6 +71,12 @@ class Recorded:
             )
             if harvest.series[series_id].name == name
         }
+
+
+@pytest.fixture(autouse=True)
+def _untold(monkeypatch):
+    """Each test may tell the logger anew."""
+    monkeypatch.setattr("probekit.notice._last_told_s", {})
 
 
 @pytest.fixture

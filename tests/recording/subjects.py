@@ -1,3 +1,4 @@
+# ruff: noqa: A002, PLR0917 - odd names are what is tested
 """Callables for the transparency table; each line is probed and compared with bare."""
 
 import functools

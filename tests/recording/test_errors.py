@@ -140,9 +140,7 @@ def test_one_exception_through_three_probes_is_one_problem(probe, drained):
     recorded = drained()
 
     own = f"{__name__}.ShopError"
-    assert {
-        (name, own): 3 for name in ("inner", "middle", "outer")
-    } == recorded.calls()
+    assert {(name, own): 3 for name in ("inner", "middle", "outer")} == recorded.calls()
     assert [3] == [problem.count for problem in recorded.problems]
     assert 3 == len(recorded.events)
     assert "inner" == recorded.events[0].attributes["code.function.name"]
@@ -251,7 +249,9 @@ def test_problems_are_grouped_by_type_and_place(probe, drained):
     for n in (0, 1, 1, 2):
         with pytest.raises(ShopError):
             f(n)
-    problems = {problem.culprit.rpartition(".")[2]: problem for problem in drained().problems}
+    problems = {
+        problem.culprit.rpartition(".")[2]: problem for problem in drained().problems
+    }
 
     assert {"f": 3, "g": 1} == {name: p.count for name, p in problems.items()}
     assert "one" == problems["f"].message
@@ -293,7 +293,9 @@ def test_a_recursion_error_is_the_same_object_and_one_problem(probe, drained):
 
     assert caught.value.__context__ is None
     assert 1 == sum(problem.count for problem in recorded.problems)
-    depth = sum(recorded.calls().values()) + recorded.losses.get(("metrics", "recursion"), 0)
+    depth = sum(recorded.calls().values()) + recorded.losses.get(
+        ("metrics", "recursion"), 0
+    )
     assert depth > sys.getrecursionlimit() // 4
 
 
@@ -322,7 +324,7 @@ def test_a_hostile_str_cannot_hurt(probe, drained):
 
 def test_secrets_do_not_leave_the_process_in_errors(probe, drained):
     """Message, stack and problem are scrubbed."""
-    secret = "hunter2-geheim"  # noqa: S105
+    secret = "hunter2-geheim"
 
     @probe
     def f(text):
@@ -361,7 +363,7 @@ def test_a_record_of_a_handled_exception_is_one_event(registry, drained):
     assert "KeyError" == event.attributes["exception.type"]
     assert "'missing'" == event.attributes["exception.message"]
     assert "A1" == event.attributes["order.id"]
-    assert 'in test_a_record_of' in event.attributes["exception.stacktrace"]
+    assert "in test_a_record_of" in event.attributes["exception.stacktrace"]
     assert [1] == [problem.count for problem in recorded.problems]
 
 

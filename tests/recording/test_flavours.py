@@ -1,3 +1,4 @@
+# ruff: noqa: PERF203, PLR1708, SIM105 - written as applications write
 """Coroutines, generators and async generators behave step by step as bare ones."""
 
 import asyncio

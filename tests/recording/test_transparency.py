@@ -40,7 +40,13 @@ FUNCTIONS = [
     subjects.a_lambda,
     subjects.decorated,
 ]
-OTHERS = [subjects.partial, subjects.cached, subjects.callable_object, len, int.bit_length]
+OTHERS = [
+    subjects.partial,
+    subjects.cached,
+    subjects.callable_object,
+    len,
+    int.bit_length,
+]
 IDS = {"ids": lambda subject: getattr(subject, "__name__", type(subject).__name__)}
 
 

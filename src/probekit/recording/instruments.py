@@ -94,7 +94,10 @@ class Instrument(Generic[B]):
         registry = self._registry
         try:
             if attributes:
-                handle = self._aliases.get(tuple(attributes.items()))
+                try:
+                    handle = self._aliases.get(tuple(attributes.items()))
+                except TypeError:  # a list among the values
+                    handle = None
                 if handle is None:
                     handle = self.handle(attributes)
             else:
@@ -429,12 +432,12 @@ def count(name: str, /, value: float = 1, **attributes: Any) -> None:
         >>> count("shop.orders", plan="pro")
 
     """
-    known = REGISTRY.instruments.get(name)
-    if type(known) is not Counter:
-        try:
+    try:
+        known = REGISTRY.instruments.get(name)
+        if type(known) is not Counter:
             known = counter(name)
-        except Exception as error:
-            REGISTRY.loss("metrics", "invalid")
-            notice("count", f"count() did not take a value: {error!r}")
-            return
+    except Exception as error:
+        REGISTRY.loss("metrics", "invalid")
+        notice("count", f"count() did not take a value: {type_name(type(error))}")
+        return
     known.add(value, attributes)

@@ -386,6 +386,7 @@ def observe(callback: C) -> C:
         >>> @observe
         ... def queue_depth(observer):
         ...     observer.gauge("queue.depth", len(jobs))
+        >>> REGISTRY.observers.remove(queue_depth)
 
     """
     return REGISTRY.observe(callback)

@@ -1,0 +1,118 @@
+"""Importing probekit costs next to nothing, and so does decorating with it."""
+
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+import probekit
+
+pytestmark = pytest.mark.e2e
+
+HEAVY = {
+    "wrapt",
+    "psutil",
+    "opentelemetry",
+    "sqlite_utils",
+    "asyncio",
+    "logging",
+    "json",
+    "sqlite3",
+    "http.client",
+    "urllib.request",
+    "socket",
+    "ssl",
+    "hashlib",
+    "subprocess",
+    "click",
+}
+
+
+def run(program):
+    """What *program* prints, in an interpreter of its own."""
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program)],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=50,
+    )
+    assert "" == done.stderr
+    return done.stdout
+
+
+def test_import_loads_the_standard_library_alone_and_starts_nothing():
+    """At most 25 modules, no thread, no file, no socket."""
+    out = run(
+        """
+        import os, sys, threading
+        before = set(sys.modules)
+        files = set(os.listdir("/proc/self/fd"))
+        import probekit
+        new = set(sys.modules) - before
+        print(len(new), threading.active_count(),
+              set(os.listdir("/proc/self/fd")) - files, *sorted(new))
+        """,
+    )
+    count, threads, files, *modules = out.split()
+
+    assert int(count) <= 25
+    assert ("1", "set()") == (threads, files)
+    assert not HEAVY & set(modules)
+
+
+def test_recording_loads_nothing_heavy_and_starts_nothing():
+    """What an application decorates and counts with."""
+    out = run(
+        """
+        import os, sys, threading
+        import probekit
+        @probekit.probe
+        def f(): return 1
+        f(); probekit.count("a"); probekit.counter("b").bind().add(1)
+        probekit.event("c"); probekit.gauge("d").set(1)
+        with probekit.timer("e"): pass
+        try: raise ValueError("x")
+        except ValueError as error: probekit.record_exception(error)
+        print(threading.active_count(), *sorted(sys.modules))
+        """,
+    )
+    threads, *modules = out.split()
+
+    assert "1" == threads
+    assert not HEAVY & set(modules)
+
+
+def test_disabled_nothing_is_recorded():
+    """Instruments and events too."""
+    out = run(
+        """
+        import os
+        os.environ["PROBEKIT_DISABLE"] = "1"
+        import probekit
+        from probekit.recording.registry import REGISTRY
+        @probekit.probe
+        def f(): return 1
+        f(); probekit.count("a"); probekit.counter("b").bind().add(1)
+        probekit.event("c"); probekit.gauge("d").set(1)
+        with probekit.timer("e"): pass
+        print(bool(REGISTRY.drain()), f.__code__.co_filename)
+        """,
+    )
+
+    assert "False <string>" == out.strip()
+
+
+def test_every_public_name_is_there_and_listed():
+    """__all__, dir() and attribute access agree."""
+    recording = [
+        name for name, home in probekit._HOMES.items() if home.startswith("recording")
+    ]
+    assert set(probekit.__all__) <= set(dir(probekit))
+    for name in recording:
+        assert callable(getattr(probekit, name))
+    assert callable(probekit.histogram)
+    assert not isinstance(probekit.histogram, type(sys))
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        probekit.nonsense  # noqa: B018
