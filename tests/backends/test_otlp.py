@@ -1,0 +1,122 @@
+"""A real OTLP receiver reads our requests and prints what it understood."""
+
+import importlib.util
+import re
+from pathlib import Path
+
+import pytest
+from servers import eventually, free_ports, needed, running
+
+from probekit.errors import Rejected
+from probekit.exporters import build
+from probekit.testing.contract import HOSTILE, hostile_batch, sample_batch
+
+pytestmark = pytest.mark.backend
+
+
+def program():
+    """The receiver's binary inside its wheel."""
+    found = importlib.util.find_spec("rotel")
+    home = Path(found.origin).parent if found else Path("rotel")
+    return needed(home / "rotel-agent")
+
+
+class Rotel:
+    def __init__(self, port, log):
+        self.port, self.log = port, log
+
+    def text(self):
+        return self.log.read_text("utf-8", "replace")
+
+    def has(self, *patterns):
+        """Whether the log shows all of *patterns*, within a few seconds."""
+        return eventually(
+            lambda: all(re.search(pattern, self.text()) for pattern in patterns)
+        )
+
+
+@pytest.fixture
+def rotel(tmp_path):
+    http, grpc = free_ports(2)
+    arguments = [
+        program(),
+        "start",
+        "--otlp-http-endpoint",
+        f"127.0.0.1:{http}",
+        "--otlp-grpc-endpoint",
+        f"127.0.0.1:{grpc}",
+        "--pid-file",
+        tmp_path / "pid",
+        "--exporter",
+        "blackhole",
+        "--debug-log-verbosity",
+        "detailed",
+    ]
+    for signal in ("traces", "metrics", "logs"):
+        arguments += ["--debug-log", signal]
+    with running(arguments, tmp_path / "rotel", http) as log:
+        yield Rotel(http, log)
+
+
+READ_BACK = {
+    "resource": r"service.name: Str\(shop\)\n.*host.name: Str\(h1\)\n.*cpus: Int\(2\)",
+    "scope": r"InstrumentationScope probekit \d+\.\d+\.\d+",
+    "counter": r"Name: shop.orders\n.*\n.*Unit: \{order\}\n.*DataType: Sum\n"
+    r".*IsMonotonic: true\n.*TEMPORALITY_DELTA\n(.*\n){2}.*plan: Str\(pro\)\n"
+    r"StartTimestamp: (?P<start>\d+)\nTimestamp: (?P<end>\d+)\nValue: 3\n",
+    "attribute types": r"count: Int\(7\)\n.*float: Double\(0.5\)\n.*paid: Bool\(true\)"
+    r"\n.*tags: Slice\(Str\(x\), Str\(y\)\)\n.*\n.*\nValue: 0.25\n",
+    "up-down counter": r"Name: shop.carts\n(.*\n){3}.*IsMonotonic: false\n"
+    r".*TEMPORALITY_CUMULATIVE\n(.*\n){3}Value: -2\n",
+    "gauge": r"Name: shop.temperature\n(.*\n){2}.*DataType: Gauge\n(.*\n){3}"
+    r"Value: -4.5\n",
+    "histogram": r"Name: shop.request.duration\n(.*\n){2}.*DataType: Histogram\n"
+    r"(.*\n){6}Count: 4\nSum: 9.374\nMin: 0.004\nMax: 9\n",
+    "buckets": r"Buckets #0, Count: 1\n(.*Count: 0\n){5}Buckets #6, Count: 2\n"
+    r"(.*Count: 0\n){6}Buckets #13, Count: 1\n",
+    "event": r"EventName: order.refunded\n.*\n.*\n.*order.id: Str\(A1\)\n"
+    r".*amount: Int\(9\)\n.*ok: Bool\(true\)",
+    "exception": r"NUMBER_ERROR\(17\)\nEventName: exception\nBody: Str\(it broke\)\n"
+    r".*\n.*exception.type: Str\(ValueError\)",
+    "span": r"Parent ID +: 00f067aa0ba902b7\n.*b7ad6b7169203331\n.*GET /orders/<id>\n"
+    r".*KIND_SERVER\n.*\n.*\n.*STATUS_CODE_ERROR\n.*it broke\n"
+    r".*\n.*http.response.status_code: Int\(500\)",
+    "span's event": r"Name: retry\n(.*\n){3}.*n: Int\(1\)",
+    "span's link": r"SpanLink #0\n(.*\n){5}.*why: Str\(batch\)",
+}
+
+
+@pytest.mark.parametrize("query", ["", "?gzip=0"])
+def test_every_kind_of_record_comes_back(rotel, query):
+    batch = sample_batch()
+    exporter = build(f"otlp://127.0.0.1:{rotel.port}{query}")
+    exporter.send(batch)
+    exporter.close()
+    rotel.has(READ_BACK["span's link"])
+    text = rotel.text()
+    missing = [
+        what for what, pattern in READ_BACK.items() if not re.search(pattern, text)
+    ]
+
+    assert [] == missing
+    counter = re.search(READ_BACK["counter"], text)
+    window = batch.windows[0]
+    assert (window.start_unix_ns, window.end_unix_ns) == (
+        int(counter["start"]),
+        int(counter["end"]),
+    )
+
+
+def test_hostile_words_are_accepted(rotel):
+    exporter = build(f"otlp://127.0.0.1:{rotel.port}")
+    for text in HOSTILE:
+        exporter.send(hostile_batch(text))
+    exporter.close()
+
+
+def test_garbage_is_refused_with_a_status_we_understand(rotel):
+    exporter = build(f"otlp://127.0.0.1:{rotel.port}?gzip=0")
+    exporter._encoders["metrics"] = lambda _: b"\xff\xff\xff"
+    with pytest.raises(Rejected, match="400"):
+        exporter.send(sample_batch())
+    exporter.close()

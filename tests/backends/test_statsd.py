@@ -1,0 +1,132 @@
+"""The original StatsD server reads our lines and tells them back."""
+
+import json
+import re
+import socket
+
+import pytest
+from servers import SERVERS, command, eventually, free_ports, needed, running
+
+from probekit.exporters import build
+from probekit.histogram import Histogram
+from probekit.model import Batch, Point, Resource, Series, Window
+from probekit.testing.contract import HOSTILE, hostile_batch, only, sample_batch
+
+pytestmark = pytest.mark.backend
+METRICS = frozenset({"metrics"})
+
+
+class Statsd:
+    """A server and its admin port."""
+
+    def __init__(self, ports):
+        self.udp, self.tcp, self.admin = ports
+
+    def ask(self, word):
+        """What the admin port says: a JavaScript object, turned into a dict."""
+        with socket.create_connection(("127.0.0.1", self.admin), 5) as line:
+            line.sendall(word.encode() + b"\n")
+            text = b""
+            while not text.rstrip().endswith(b"END"):
+                text += line.recv(65536)
+        body = text.decode().replace("END", "").strip()
+        body = re.sub(r"([{,]\s*)([A-Za-z_]\w*):", r'\1"\2":', body)
+        body = re.sub(r"'((?:[^'\\]|\\.)*)'", r'"\1"', body)
+        return json.loads(body)
+
+    def bad_lines(self):
+        return self.ask("counters")["statsd.bad_lines_seen"]
+
+
+@pytest.fixture(scope="module")
+def statsd(tmp_path_factory):
+    program = needed(SERVERS / "statsd" / "node_modules" / "statsd" / "stats.js")
+    folder = tmp_path_factory.mktemp("statsd")
+    ports = free_ports(3)
+    config = {
+        "servers": [
+            {"server": "./servers/udp", "address": "127.0.0.1", "port": ports[0]},
+            {"server": "./servers/tcp", "address": "127.0.0.1", "port": ports[1]},
+        ],
+        "mgmt_address": "127.0.0.1",
+        "mgmt_port": ports[2],
+        "flushInterval": 3_600_000,
+        "automaticConfigReload": False,
+        "backends": [],
+    }
+    (folder / "config.js").write_text(json.dumps(config))
+    with running([command("node"), program, folder / "config.js"], folder, ports[2]):
+        yield Statsd(ports)
+
+
+def send(url, batch):
+    exporter = build(url)
+    exporter.send(only(batch, METRICS))
+    exporter.close()
+
+
+@pytest.mark.parametrize("scheme", ["statsd", "statsd+tcp"])
+def test_every_kind_of_number_comes_back(statsd, scheme):
+    port = statsd.udp if scheme == "statsd" else statsd.tcp
+    prefix = "udp." if scheme == "statsd" else "tcp."
+    url = f"{scheme}://127.0.0.1:{port}?prefix={prefix}"
+    before = statsd.bad_lines()
+    send(url, sample_batch())
+    send(url, sample_batch())
+    timer = prefix + "shop.request.duration.plan.pro"
+    eventually(lambda: len(statsd.ask("timers").get(timer, ())) == 8)
+
+    assert 6 == statsd.ask("counters")[prefix + "shop.orders.plan.pro"]
+    assert -4.5 == statsd.ask("gauges")[prefix + "shop.temperature"]
+    assert -2 == statsd.ask("gauges")[prefix + "shop.carts"]
+    assert [4, 115, 245, 9000] == statsd.ask("timers")[timer][:4]
+    assert before == statsd.bad_lines()
+
+
+def test_dogstatsd_tags_come_back(statsd):
+    url = f"statsd://127.0.0.1:{statsd.udp}?tags=dogstatsd&prefix=dog."
+    send(url, sample_batch())
+    name = "dog.shop.orders;plan=pro"
+
+    assert 3 == eventually(lambda: statsd.ask("counters").get(name))
+
+
+def test_graphite_tags_come_back(statsd):
+    url = f"statsd://127.0.0.1:{statsd.udp}?tags=graphite&prefix=gr."
+    send(url, sample_batch())
+    name = "gr.shop.orders;plan=pro"
+
+    assert 3 == eventually(lambda: statsd.ask("counters").get(name))
+
+
+def test_sampled_timings_keep_their_number(statsd):
+    histogram = Histogram.of([0.001 * i for i in range(1, 1001)])
+    point = Point(Series("sampled", "histogram", "s"), histogram)
+    batch = Batch("0" * 32, Resource(), (Window(1, 0, 10**10, (point,)),))
+    before = statsd.bad_lines()
+    send(f"statsd+tcp://127.0.0.1:{statsd.tcp}", batch)
+    values = eventually(lambda: statsd.ask("timers").get("sampled"))
+
+    assert 32 == len(values)
+    assert (1, 1000) == (values[0], values[-1])
+    assert abs(sorted(values)[16] - 500) <= 50
+    assert before == statsd.bad_lines()
+
+
+@pytest.mark.parametrize("tags", ["path", "dogstatsd", "graphite"])
+def test_words_of_users_add_no_line_and_break_none(statsd, tags):
+    before = statsd.ask("counters")
+    url = f"statsd+tcp://127.0.0.1:{statsd.tcp}?tags={tags}&prefix=hostile_{tags}."
+    for text in HOSTILE:
+        send(url, hostile_batch(text))
+
+    def received():
+        seen = statsd.ask("counters")["statsd.metrics_received"]
+        return seen - before["statsd.metrics_received"] >= len(HOSTILE)
+
+    assert eventually(received)
+    found = statsd.ask("counters")
+    mine = [name for name in found if name.startswith(f"hostile_{tags}.")]
+
+    assert before["statsd.bad_lines_seen"] == found["statsd.bad_lines_seen"]
+    assert len(HOSTILE) == sum(found[name] for name in mine)
