@@ -92,7 +92,6 @@ class Term:
         self._read_due_s = now_s
         self._beat_due_s = now_s
         self._retry_s = _RETRY_S[0]
-        self._file = _identity(office.store.path)
         self.shippers = [self._shipper(name, each) for name, each in office.exporters]
         self.shippers = [each for each in self.shippers if each.start()]
 
@@ -188,11 +187,17 @@ class Term:
         return self._clock.monotonic_s() + left_s + GRACE_S
 
     def still_holds(self) -> bool:
-        """Whether lock and buffer are still the files at their paths."""
+        """Whether the lock is still the file at its path.
+
+        A buffer that was replaced is the store's to notice: it makes a new one, and
+        the fold knows better than that file what was folded already.
+        """
         lock = self._office.lock
-        if lock is not None and not lock.still_ours():
-            return False
-        return self._file == _identity(self._office.store.path)
+        return lock is None or lock.still_ours()
+
+    def covers(self, segment: str, offset: int) -> bool:
+        """Whether all up to *offset* of *segment* is committed; any thread."""
+        return self._fold.covers(segment, offset)
 
     def wake(self) -> None:
         """Tell the shippers that something may wait; any thread."""
@@ -231,13 +236,3 @@ class Term:
             shipper.stop()
         for shipper in self.shippers:
             shipper.join(1.0)
-
-
-def _identity(path: "Path | None") -> "tuple[int, int] | None":
-    if path is None:
-        return None
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import quote
 
-from probekit.buffer.memory_journal import MEMORY_SEGMENT
 from probekit.buffer.progress import Progress, read_progress
 from probekit.buffer.reports import status_of
 from probekit.buffer.status import BufferStatus
@@ -77,13 +76,11 @@ class Outlook:
         return self._read(lambda found: status_of(found, self._path, now_ns))
 
     def covers(self, progress: Progress, segment: str, offset: int) -> bool:
-        """Whether all up to *offset* of *segment* is committed."""
+        """Whether all up to *offset* of *segment* is committed, as a reader sees it."""
         if progress.offset is not None:
             return progress.offset >= offset
-        if self._journal is None or segment == MEMORY_SEGMENT:
-            return False
         # Folded to its end and removed: this process has begun another one since.
-        return not (self._journal / segment).exists()
+        return self._journal is not None and not (self._journal / segment).exists()
 
     def _read(self, ask: "Callable[[sqlite3.Connection], T]") -> "T | None":
         if self._path is None or not self._path.exists():

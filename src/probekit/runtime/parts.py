@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from probekit.delivery.term import Office
     from probekit.settings import Settings
 
+FIRST_S = 1.0  # from the start to the first reading of a source
+
 
 @dataclass(frozen=True, slots=True)
 class Places:
@@ -51,15 +53,18 @@ class Paced:
     __slots__ = ("_clock", "_due_s", "_interval_s", "_source")
 
     def __init__(self, source: Observe, interval_s: float, clock: Clock) -> None:
-        """Read *source* at most every *interval_s* seconds, the first time at once."""
+        """Read *source* at most every *interval_s* seconds, first after a while."""
         self._source = source
         self._interval_s = interval_s
         self._clock = clock
-        self._due_s = float("-inf")
+        self.restart()
 
     def restart(self) -> None:
-        """Read at the next call; in a forked child, which has told nothing yet."""
-        self._due_s = float("-inf")
+        """Begin anew: at the start, and in a forked child, which has told nothing yet.
+
+        The first reading imports psutil: a process of a moment is spared that.
+        """
+        self._due_s = self._clock.monotonic_s() + min(FIRST_S, self._interval_s)
 
     def __call__(self, observer: Observer) -> None:
         """Read, if it is time."""

@@ -9,6 +9,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from probekit.buffer.memory_journal import MemoryJournal
+from probekit.buffer.progress import Progress
 from probekit.buffer.segments import SegmentWriter
 from probekit.clock import SYSTEM_CLOCK
 from probekit.delivery import fork
@@ -42,7 +43,6 @@ if TYPE_CHECKING:
     from probekit.settings import Settings
 
 EXIT_BUDGET_S = 0.25  # of the 0.3 s that we may add to an exit
-_PUMP_WAIT_S = 0.1
 _LAST_WORDS_S = 0.1  # for closing, when a flush has used up the time
 _SIDECAR_CHECK_S = 1.0
 
@@ -272,12 +272,18 @@ class Presence:
         external = self.settings.shipper == "external" and self._places is not None
         delivered = wait_delivered(
             lambda: self._outlook.progress(segment, leads=self._leads),
-            lambda progress: self._outlook.covers(progress, segment, offset),
+            lambda progress: self._covers(progress, segment, offset),
             frozenset() if external else self._names,
             nudge=self._nudge,
             timeout_s=max(0.0, end_s - SYSTEM_CLOCK.monotonic_s()),
         )
         return delivered and written
+
+    def _covers(self, progress: Progress, segment: str, offset: int) -> bool:
+        term = self._leader.term if self._leader is not None else None
+        if term is not None:
+            return term.covers(segment, offset)
+        return self._outlook.covers(progress, segment, offset)
 
     def _nudge(self) -> None:
         heard = self._places is not None and ring(self._places.wake)
@@ -334,8 +340,6 @@ class Presence:
         self._belong()
         end_s = SYSTEM_CLOCK.monotonic_s() + timeout_s
         registry = self._registry
-        for source in self._sources:
-            registry.observers.remove(source)
         delivered = wait and self.flush(timeout_s)
         self._finish(max(end_s, SYSTEM_CLOCK.monotonic_s() + _LAST_WORDS_S))
         registry.on_due = registry.on_durable = None
@@ -348,7 +352,9 @@ class Presence:
     def _finish(self, by_s: float) -> None:
         self._over = True
         clock = SYSTEM_CLOCK
-        self._pump.stop(min(_PUMP_WAIT_S, max(0.0, by_s - clock.monotonic_s())))
+        for source in self._sources:  # reading may be slow, and nobody will miss it
+            self._registry.observers.remove(source)
+        self._pump.stop(max(0.0, by_s - clock.monotonic_s()))
         try:
             self._journal.close()
         except OSError as error:
