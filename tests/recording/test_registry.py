@@ -443,3 +443,24 @@ def test_a_held_watch_rests_again_as_it_was_set():
 
     assert LENGTH_LIMIT == watch.limit[0]
     assert watch.deadline[0] > time.perf_counter()
+
+
+def test_a_fold_at_the_end_of_the_stack_leaves_everything_as_it_was(
+    registry,
+    monkeypatch,
+):
+    """No lock stays taken, no value is lost, the application sees nothing."""
+    counter = instrument(Counter, "orders", registry=registry).bind()
+
+    def no_stack(*_, **__):
+        raise RecursionError
+
+    with monkeypatch.context() as patched:
+        patched.setattr("probekit.recording.handle.cleaned", no_stack)
+        for _ in range(LENGTH_LIMIT + 10):
+            counter.add(1)
+    with monkeypatch.context() as patched:
+        patched.setattr(registry, "_attend", no_stack)
+        counter.add(1)
+
+    assert [LENGTH_LIMIT + 11] == list(registry.drain().sum_values)

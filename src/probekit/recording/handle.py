@@ -1,9 +1,10 @@
 """Handles: one list of raw values for each series, and how a list becomes a figure.
 
 Application threads only append (atomic, no lock). Whoever holds the registry's lock
-takes: it copies a prefix and deletes exactly that prefix, so that a value appended
-meanwhile stays for the next time. Values are judged when they are taken, not when
-they are recorded: that keeps the caller's path to one append.
+copies a prefix, works on the copy, and at the very end deletes exactly that prefix
+without another call: a value appended meanwhile stays, and an exception on the way (a
+fold may run at the end of somebody's stack) leaves everything as it was. Values are
+judged there, not when they are recorded: the caller's path is one append.
 """
 
 import math
@@ -43,16 +44,6 @@ class Handle:
         self.append = self.values.append
         self.count = 0
 
-    def take(self, most: "int | None" = None) -> "list[Any]":
-        """Take values out, oldest first; only under the registry's lock."""
-        values = self.values
-        length = len(values)
-        if most is not None and length > most:
-            length = most
-        chunk = values[:length]
-        del values[:length]
-        return chunk
-
     def forget(self) -> None:
         """Drop everything, harvested by somebody else or the parent's."""
         del self.values[:]
@@ -91,13 +82,15 @@ class SumHandle(Handle):
 
     def fold(self, invalid: Invalid, *, most: "int | None" = None) -> None:
         """Add the waiting values to the total."""
-        chunk = cleaned(self.take(most), invalid, lowest=self.lowest)
-        total = self.total + sum(chunk)
+        chunk = self.values[:most]
+        taken = len(chunk)
+        good = cleaned(chunk, invalid, lowest=self.lowest)
+        count, total = self.count + len(good), self.total + sum(good)
         if not math.isfinite(total):  # finite addends whose sum is not
-            invalid(len(chunk))
-            return
-        self.total = total
-        self.count += len(chunk)
+            invalid(len(good))
+            count, total = self.count, self.total
+        del self.values[:taken]
+        self.count, self.total = count, total
 
     def harvest(self, into: Harvest, invalid: Invalid) -> None:
         """Write the delta."""
@@ -121,10 +114,12 @@ class GaugeHandle(Handle):
 
     def fold(self, invalid: Invalid, *, most: "int | None" = None) -> None:
         """Keep the last of the waiting values."""
-        chunk = cleaned(self.take(most), invalid)
-        if chunk:
-            self.last = chunk[-1]
-            self.count += len(chunk)
+        chunk = self.values[:most]
+        taken = len(chunk)
+        good = cleaned(chunk, invalid)
+        count, last = self.count + len(good), good[-1] if good else self.last
+        del self.values[:taken]
+        self.count, self.last = count, last
 
     def harvest(self, into: Harvest, invalid: Invalid) -> None:
         """Write the last value, if one was set."""
@@ -153,31 +148,40 @@ class HistogramHandle(Handle):
 
     def fold(self, invalid: Invalid, *, most: "int | None" = None) -> None:
         """Count the waiting values in bins."""
-        self._bin(cleaned(self.take(most), invalid))
+        chunk = self.values[:most]
+        taken = len(chunk)
+        binned = self._binned_with(cleaned(chunk, invalid))
+        count = binned.count
+        del self.values[:taken]
+        self.binned, self.count = binned, count
 
     def harvest(self, into: Harvest, invalid: Invalid) -> None:
         """Write up to 64 values as they are, more as a histogram."""
-        chunk = cleaned(self.take(), invalid)
-        if self.binned is None and len(chunk) <= RAW_LIMIT:
-            if chunk:
-                into.raw.append((self.series_id, chunk))
-            return
-        self._bin(chunk, polite=True)
-        binned, self.binned, self.count = self.binned, None, 0
-        if binned is not None and binned.count:
-            into.binned.append((self.series_id, binned))
+        chunk = self.values[:]
+        taken = len(chunk)
+        good = cleaned(chunk, invalid)
+        if self.binned is None and len(good) <= RAW_LIMIT:
+            if good:
+                into.raw.append((self.series_id, good))
+        else:
+            binned = self._binned_with(good, polite=True)
+            if binned.count:
+                into.binned.append((self.series_id, binned))
+        del self.values[:taken]
+        self.binned, self.count = None, 0
 
-    def _bin(self, chunk: "list[float]", *, polite: bool = False) -> None:
-        binned = self.binned
-        if binned is None:
-            binned = self.binned = Histogram()
+    def _binned_with(self, chunk: "list[float]", *, polite: bool = False) -> Histogram:
+        """A new histogram of what is binned already and *chunk*."""
+        binned = Histogram()
+        if self.binned is not None:
+            binned.merge(self.binned)
         since_s = perf_counter()
         for start in range(0, len(chunk), _SLICE):
             binned.add(chunk[start : start + _SLICE])
             if polite and perf_counter() - since_s > _YIELD_S:
                 sleep(0)
                 since_s = perf_counter()
-        self.count = binned.count
+        return binned
 
 
 def cleaned(

@@ -4,7 +4,7 @@ import functools
 from collections.abc import Callable, Mapping
 from inspect import isclass
 from types import FunctionType
-from typing import Any, ParamSpec, TypeVar, overload
+from typing import Any, TypeVar, overload
 
 from probekit.errors import ConfigError
 from probekit.naming import checked_name
@@ -16,8 +16,6 @@ from probekit.recording.quiet import is_disabled
 from probekit.recording.registry import REGISTRY, OpenSpan, Registry
 from probekit.recording.wrapper import Closer, Opener, is_wrapper, timed
 
-P = ParamSpec("P")
-R = TypeVar("R")
 T = TypeVar("T")
 
 
@@ -185,10 +183,6 @@ def _end(span: OpenSpan, error: "BaseException | None") -> None:
         span.end(error)
     except Exception as failure:
         notice("span", f"a span was not ended: {failure!r}")
-
-
-@overload
-def probe(target: Callable[P, R], /) -> Callable[P, R]: ...
 
 
 @overload

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 REST_S = 0.2  # between two looks while nobody drains
 BUSY_REST_S = 0.005  # the same while there is more than one look can fold
+LONG = LENGTH_LIMIT // 16  # lists below are not worth folding
 FOLD_LIMIT = 20_000  # values folded in one look, on an application's thread: 2 ms
 
 C = TypeVar("C", bound=Observe)
@@ -136,19 +137,19 @@ class Registry:
         """
         try:
             return self._attend()
-        except Exception as error:
-            self.watch.rest_for(REST_S)
-            notice("due", f"recording could not start its work: {error!r}")
+        except RecursionError:  # no stack left here; a later call will do it
             return False
+        except Exception as error:
+            return self._put_off(error)
 
     def due_for(self, handle: Handle) -> bool:
         """The same for a handle whose list has reached the watch's limit."""
         muted = self.due()
-        if len(handle.values) >= LENGTH_LIMIT and self._take_lock():
+        if len(handle.values) >= LENGTH_LIMIT:
             try:
-                handle.fold(self._invalid)
-            finally:
-                self._release_lock()
+                self._try_fold([handle], LENGTH_LIMIT)
+            except RecursionError:  # no stack left here; the list can wait
+                return muted
         return muted
 
     def is_muted(self) -> bool:
@@ -199,12 +200,15 @@ class Registry:
             for a fold of at most 2 ms on another thread.
 
         """
-        if not self._take_lock(wait=True):
-            return Harvest(series=self.table.series)
-        try:
-            return self._harvest()
-        finally:
-            self._release_lock()
+        into = Harvest(series=self.table.series)
+        with self._lock:
+            if not self._busy:  # else this thread, one frame up
+                self._busy = True
+                try:
+                    self._harvest(into)
+                finally:
+                    self._busy = False
+        return into
 
     def compact(self, *, most: int = FOLD_LIMIT) -> int:
         """Turn long lists into sums and histograms; nothing is lost.
@@ -219,22 +223,7 @@ class Registry:
             Any; returns at once when another thread folds or drains.
 
         """
-        if not self._take_lock():
-            return 0
-        try:
-            self._losses.fold()
-            self.problems.fold()
-            left = 0
-            for handle in self.handles:
-                waiting = len(handle.values)
-                if waiting >= LENGTH_LIMIT // 16:
-                    if most > 0:
-                        handle.fold(self._invalid, most=most)
-                        most -= waiting
-                    left += len(handle.values)
-            return left
-        finally:
-            self._release_lock()
+        return self._try_fold(self.handles, most)
 
     def forget(self) -> None:
         """Start from zero in the child of a fork; the table of series stays.
@@ -304,12 +293,49 @@ class Registry:
             lock.release()
         return False
 
+    def _put_off(self, error: Exception) -> bool:
+        try:
+            self.watch.rest_for(REST_S)
+            notice("due", f"recording could not start its work: {error!r}")
+        except RecursionError:  # as above
+            return False
+        return False
+
     def _rest(self) -> None:
         left = self.compact()
         self.watch.rest_for(BUSY_REST_S if left else REST_S)
 
-    def _harvest(self) -> Harvest:
-        into = Harvest(series=self.table.series)
+    def _try_fold(self, handles: "list[Handle]", most: int) -> int:
+        # The lock is let go in the frame that took it, without a call of a function
+        # of ours: at the end of a stack such a call fails, and the lock would stay.
+        lock = self._lock
+        if not lock.acquire(blocking=False):
+            return 0
+        try:
+            if self._busy:
+                return 0
+            self._busy = True
+            try:
+                return self._fold(handles, most)
+            finally:
+                self._busy = False
+        finally:
+            lock.release()
+
+    def _fold(self, handles: "list[Handle]", most: int) -> int:
+        self._losses.fold()
+        self.problems.fold()
+        left = 0
+        for handle in handles:
+            waiting = len(handle.values)
+            if waiting >= LONG:
+                if most > 0:
+                    handle.fold(self._invalid, most=most)
+                    most -= waiting
+                left += len(handle.values)
+        return left
+
+    def _harvest(self, into: Harvest) -> None:
         self.observers.harvest(into)
         for handle in [h for h in self.handles if h.values or h.count]:
             self._harvest_one(handle, into)
@@ -322,7 +348,6 @@ class Registry:
             self._losses.add("metrics", "recursion", dropped)
         for cause, count in self._losses.take().items():
             into.losses[cause] = into.losses.get(cause, 0) + count
-        return into
 
     def _harvest_one(self, handle: Handle, into: Harvest) -> None:
         try:
@@ -337,19 +362,6 @@ class Registry:
         except Exception as error:  # nor one bad event
             self._losses.add("events", "internal_error")
             notice("harvest-event", f"an event was not harvested: {error!r}")
-
-    def _take_lock(self, *, wait: bool = False) -> bool:
-        if not self._lock.acquire(blocking=wait):
-            return False
-        if self._busy:  # this thread, one frame up
-            self._lock.release()
-            return False
-        self._busy = True
-        return True
-
-    def _release_lock(self) -> None:
-        self._busy = False
-        self._lock.release()
 
     def _invalid(self, n: int) -> None:
         self._losses.add("metrics", "invalid", n)
