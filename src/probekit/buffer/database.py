@@ -229,7 +229,9 @@ class Database:
         version = connection.execute("PRAGMA user_version").fetchone()[0]
         tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
         fresh = not ours and not version and not tables
-        if not fresh and ours != schema.APPLICATION_ID:
+        # SQLite takes a file shorter than a page for an empty database.
+        stub = fresh and self._has_content() and not _pages(connection)
+        if stub or (not fresh and ours != schema.APPLICATION_ID):
             raise NotOurs(f"{self.path} is a database of somebody else's")
         if version > schema.VERSION:
             raise NotOurs(
@@ -242,6 +244,9 @@ class Database:
         if fresh:
             connection.executescript(schema.script())
             self._mark()
+
+    def _has_content(self) -> bool:
+        return self.path is not None and self.path.stat().st_size > 0
 
     def _mark(self) -> None:
         if self._lock is None:
@@ -309,6 +314,10 @@ def translated(path: "Path | None") -> "Iterator[None]":
         if "locked" in text or "busy" in text:
             raise BufferBusy(f"{where} is locked by another process") from error
         raise BufferFailed(f"{where}: {text}") from error
+
+
+def _pages(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA page_count").fetchone()[0])
 
 
 def _identity(path: Path) -> "tuple[int, int] | None":

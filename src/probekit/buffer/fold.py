@@ -384,7 +384,10 @@ def _has_content(closing: Closing) -> bool:
 
 
 def _window(cell: ClosedCell) -> Window:
-    points = tuple(Point(series, value, count) for series, value, count in cell.points)
+    points = tuple(
+        Point(series, copy_of(value) if isinstance(value, Histogram) else value, count)
+        for series, value, count in cell.points
+    )
     return Window(
         0,
         cell.start_ns,
