@@ -221,7 +221,7 @@ def host_table(buffer):
             for key, word in json.loads(attributes).items()
             if key.endswith((".mode", ".state", ".mountpoint")) and word != "rw"
         )
-        figures[name, *words] = amount_of(value, unit)
+        figures[(name, *words)] = amount_of(value, unit)
     for key, value in sorted(figures.items()):
         if key[1:] not in {("iowait",), ("nice",), ("interrupt",), ("steal",)}:
             table.add_row(" ".join(key), value)
