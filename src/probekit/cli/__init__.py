@@ -28,7 +28,7 @@ def main(arguments: "Sequence[str] | None" = None) -> NoReturn:
 def _status(arguments: "Sequence[str] | None") -> int:
     import click
 
-    from probekit.cli.group import cli
+    from probekit.cli.group import ReaderGone, cli
     from probekit.errors import ProbekitError
 
     try:
@@ -44,7 +44,7 @@ def _status(arguments: "Sequence[str] | None") -> int:
         return _complain(str(error), 1)
     except (click.Abort, KeyboardInterrupt):
         return 130
-    except BrokenPipeError:
+    except (ReaderGone, BrokenPipeError):
         # The reader went away (``| head``). Nothing may be written any more, not even
         # by the interpreter's own flush at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

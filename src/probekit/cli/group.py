@@ -18,6 +18,10 @@ COMMANDS: "dict[str, tuple[str, str]]" = {
 }
 
 
+class ReaderGone(Exception):
+    """Whoever read our output went away; click would make an exit status of it."""
+
+
 class LazyGroup(click.Group):
     """A group that knows its commands by name and imports none of them."""
 
@@ -34,6 +38,18 @@ class LazyGroup(click.Group):
         module = importlib.import_module(f"probekit.cli.{COMMANDS[cmd_name][0]}")
         command: click.Command = module.command
         return command
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command.
+
+        Raises:
+            ReaderGone: The output has no reader any more.
+
+        """
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            raise ReaderGone from None
 
     def format_commands(
         self, ctx: click.Context, formatter: click.HelpFormatter

@@ -14,7 +14,7 @@ import click
 
 from probekit.cli import paint
 from probekit.cli.place import buffer_option, find
-from probekit.cli.reader import only_reading, reading
+from probekit.cli.reader import only_reading, reading, was_interrupted
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _PAGE_ROWS = 500
@@ -47,6 +47,8 @@ def _execute(connection: sqlite3.Connection, statement: str) -> sqlite3.Cursor:
     try:
         cursor = connection.execute(statement)
     except (sqlite3.DatabaseError, sqlite3.Warning) as error:
+        if was_interrupted(error):
+            raise
         if "not authorized" in str(error) or "prohibited" in str(error):
             raise click.ClickException(
                 "only reading is allowed here: SELECT, WITH, EXPLAIN"

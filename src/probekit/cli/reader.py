@@ -41,7 +41,14 @@ def reading(path: Path) -> "Iterator[sqlite3.Connection]":
         with closing(connect(path)) as connection:
             yield connection
     except sqlite3.Error as error:
+        if was_interrupted(error):
+            raise KeyboardInterrupt from None
         raise click.ClickException(f"{path}: {error}") from None
+
+
+def was_interrupted(error: Exception) -> bool:
+    """Whether Ctrl-C ended a statement: SQLite keeps the exception to itself."""
+    return "interrupted" in str(error)
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -60,7 +67,8 @@ def connect(path: Path) -> sqlite3.Connection:
     )
     try:
         connection.execute("PRAGMA query_only = 1")
-        connection.execute("PRAGMA trusted_schema = 0")
+        # trusted_schema stays on: SQLite 3.40 holds json_extract, which the views need,
+        # for unsafe without it. Extensions cannot be loaded by default.
         connection.execute("PRAGMA mmap_size = 0")
         owner = connection.execute("PRAGMA application_id").fetchone()[0]
         if owner != APPLICATION_ID:

@@ -1,0 +1,45 @@
+import json
+
+
+def test_json_shows_the_books_of_each_signal(probekit, buffer):
+    """By the names of probekit.status()."""
+    status, out, _ = probekit("status", "--json", "--buffer", buffer.path)
+    found = json.loads(out)
+
+    assert 0 == status
+    assert {"metrics": 5, "events": 6, "spans": 0} == found["recorded"]
+    assert {"metrics": 0, "events": 0, "spans": 0} == found["delivered"]
+    assert {"metrics": 5, "events": 2, "spans": 0} == found["stored"]
+    assert {"metrics": {}, "events": {"queue_full": 4}, "spans": {}} == found["dropped"]
+    assert str(buffer.path) == found["buffer"]
+
+
+def test_each_exporter_shows_lag_and_last_error(probekit, buffer):
+    """For people and for programs."""
+    buffer.store.register(["tcp://h:1"])
+    buffer.store.note_error("tcp://h:1", "nobody answers")
+    _, out, _ = probekit("status", "--json", "--buffer", buffer.path)
+    (exporter,) = json.loads(out)["exporters"]
+
+    assert "tcp://h:1" == exporter["name"]
+    assert "nobody answers" == exporter["last_error"]
+    assert 0.0 <= exporter["lag_s"]
+    assert 1 == exporter["lag_windows"]
+    _, out, _ = probekit("status", "--buffer", buffer.path)
+
+    assert "nobody answers" in out
+    assert "queue_full 4" in out
+
+
+def test_status_never_writes(probekit, buffer):
+    """A look leaves every byte of the file as it was."""
+    buffer.store.close()
+    before = buffer.path.read_bytes()
+    probekit("status", "--buffer", buffer.path)
+
+    assert before == buffer.path.read_bytes()
+
+
+def test_colours_are_for_terminals(probekit, buffer):
+    """A pipe gets plain text."""
+    assert "\x1b" not in probekit("status", "--buffer", buffer.path)[1]
