@@ -101,7 +101,7 @@ class Attached:
         while self._detach:
             try:
                 self._detach.pop()()
-            except Exception as error:  # ended in another context than it began in
+            except Exception as error:  # noqa: PERF203 - begun in another context
                 notice("detach", f"a trace context was left in place: {error!r}")
 
     def _attach_opentelemetry(self, carrier: "Mapping[str, Any]") -> None:

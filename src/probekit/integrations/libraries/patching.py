@@ -107,8 +107,9 @@ def _restore(owner: Any, name: str, held: Any, ours: Any) -> None:
 
 def rebind(old: Any, new: Any) -> None:
     """Bind every module-level name that is *old* to *new*; extension modules stay."""
-    for module in list(sys.modules.values()):
-        if not isinstance(module, ModuleType) or module.__name__.startswith("_"):
+    for name, module in list(sys.modules.items()):
+        private = name.startswith("_") and name != "__main__"
+        if private or not isinstance(module, ModuleType):
             continue
         names = [key for key, value in list(vars(module).items()) if value is old]
         for key in names:

@@ -6,13 +6,14 @@ Connections opened before, or whose factory is no class, are left as they are.
 from functools import lru_cache
 from os import fsdecode
 from pathlib import PurePath
-from types import ModuleType
+from types import MethodDescriptorType, ModuleType
 from typing import Any
 
-from probekit.integrations.libraries.database import Place
+from probekit.integrations.libraries.database import Place, execution
 from probekit.integrations.libraries.patching import Patches
 from probekit.integrations.libraries.subclass import (
     opened_by_probekit,
+    place_of,
     settle,
     timed_connection,
     timed_cursor,
@@ -46,14 +47,40 @@ def _with_factory(module: ModuleType, args: Any, kwargs: Any) -> "tuple[Any, Any
 
 
 @lru_cache(maxsize=256)
-def _connection_class(base: Any, plain_cursor: Any) -> Any:
+def _connection_class(base: Any, plain: Any) -> Any:
+    """The recording subclass of *base*; *plain* is the driver's own cursor class."""
+
     def cursor(of_base: Any, args: Any, kwargs: Any) -> Any:
         if args:
             return of_base(timed_cursor(args[0]), *args[1:], **kwargs)
-        asked = kwargs.get("factory", plain_cursor)
+        asked = kwargs.get("factory", plain)
         return of_base(**{**kwargs, "factory": timed_cursor(asked)})
 
-    return timed_connection(base, cursor)
+    made = timed_connection(base, cursor)
+    if made is not base:
+        for name in ("execute", "executemany", "executescript"):
+            setattr(made, name, _shortcut(name, made, plain))
+    return made
+
+
+def _shortcut(name: str, made: Any, plain: Any) -> Any:
+    """``connection.execute`` and its sisters, which take a cursor of their own.
+
+    From Python 3.11 on the driver makes that cursor in C, past our ``cursor``.
+    """
+
+    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        with execution(place_of(self), args, kwargs):
+            return getattr(super(made, self), name)(*args, **kwargs)
+
+    def driver_method(self: Any, *args: Any) -> Any:
+        cursor = super(made, self).cursor(timed_cursor(plain))
+        return getattr(cursor, name)(*args)
+
+    inherited = getattr(made, name)
+    ours = driver_method if isinstance(inherited, MethodDescriptorType) else method
+    ours.__name__, ours.__qualname__ = name, f"{made.__qualname__}.{name}"
+    return ours
 
 
 def _place(database: Any) -> Place:
