@@ -4,7 +4,6 @@ from collections.abc import Iterable, Mapping
 
 from probekit._version import __version__
 from probekit.exporters.otlp.protobuf import (
-    ONE_BYTE,
     length_delimited,
     pack_double,
     text,
@@ -15,12 +14,14 @@ from probekit.model import AttributeValue, FrozenAttributes, Resource
 
 _LOWEST_INT, _HIGHEST_INT = -(1 << 63), (1 << 63) - 1
 _TRUE, _FALSE = b"\x10\x01", b"\x10\x00"
-_SHORT = 0x80
 _KEYS_LIMIT = 4096
+_PAIRS_LIMIT = 8192
+_REMEMBERED_CHARACTERS = 64
+_SMALL = 4096
 
 _keys: "dict[str, bytes]" = {}
-# Length of the AnyValue, tag of its text, length of the text.
-_TEXT_HEADS = tuple(bytes((size + 2, 0x0A, size)) for size in range(_SHORT - 2))
+_texts: "dict[tuple[str, str], bytes]" = {}
+_numbers: "dict[tuple[str, int], bytes]" = {}
 
 
 def any_value(value: AttributeValue) -> bytes:
@@ -82,23 +83,47 @@ def key_values(
         attributes: A mapping, or sorted pairs.
 
     """
-    pairs: Iterable[tuple[str, AttributeValue]] = (
-        attributes.items() if isinstance(attributes, Mapping) else attributes
-    )
+    if not attributes:
+        return b""
+    pairs: Iterable[tuple[str, AttributeValue]]
+    if type(attributes) is dict:
+        pairs = attributes.items()
+    else:
+        pairs = attributes.items() if isinstance(attributes, Mapping) else attributes
     found = b""
     for name, value in pairs:
-        key = _keys.get(name) or _key(name)
         if type(value) is str:
-            content = utf8(value)
-            size = len(content)
-            length = len(key) + size + 3
-            if length < _SHORT:  # all three lengths are single bytes: the usual case
-                found += head + ONE_BYTE[length] + key + _TEXT_HEADS[size] + content
-                continue
-        encoded = any_value(value)
-        body = key + varint(len(encoded)) + encoded
-        found += head + varint(len(body)) + body
+            pair = _texts.get((name, value)) or _text_pair(name, value)
+        elif type(value) is int and 0 <= value < _SMALL:
+            pair = _numbers.get((name, value)) or _number_pair(name, value)
+        else:
+            pair = _pair(name, any_value(value))
+        found += head + pair
     return found
+
+
+def _text_pair(name: str, value: str) -> bytes:
+    """A length and a ``KeyValue`` with text; remembered when short."""
+    made = _pair(name, any_value(value))
+    if len(value) <= _REMEMBERED_CHARACTERS:
+        if len(_texts) >= _PAIRS_LIMIT:
+            _texts.clear()
+        _texts[name, value] = made
+    return made
+
+
+def _number_pair(name: str, value: int) -> bytes:
+    """The same with a small whole number: a status, a size, a line."""
+    if len(_numbers) >= _PAIRS_LIMIT:
+        _numbers.clear()
+    made = _numbers[name, value] = _pair(name, any_value(value))
+    return made
+
+
+def _pair(name: str, value: bytes) -> bytes:
+    """A length and a ``KeyValue`` of *name* and an encoded ``AnyValue``."""
+    content = (_keys.get(name) or _key(name)) + varint(len(value)) + value
+    return varint(len(content)) + content
 
 
 def _key(name: str) -> bytes:

@@ -20,7 +20,6 @@ from probekit.exporters.otlp.attributes import (
     scope_field,
 )
 from probekit.exporters.otlp.protobuf import (
-    double,
     length_delimited,
     moment,
     text,
@@ -83,7 +82,8 @@ _SHAPES_LIMIT = 20_000
 _pack_number = Struct("<Bd").pack
 _AS_DOUBLE = 0x21
 _pack_count_and_sum = Struct("<BQBd").pack
-_COUNT, _SUM_TAG = 0x21, 0x29
+_pack_edges = Struct("<BdBd").pack
+_HISTOGRAM_BYTES = 54  # moments, count, sum, smallest and largest with their tags
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -107,13 +107,13 @@ class Cut:
         bounds: Rising; at least one.
     """
 
-    __slots__ = ("_bucket_of", "_buckets", "bounds_field", "counts_head", "pack")
+    __slots__ = ("_bucket_of", "_empty", "_head", "_pack", "bounds_field")
 
     def __init__(self, bounds: "Sequence[float]") -> None:
         """Prepare the translation once; it is used for every point."""
-        self._buckets = len(bounds) + 1
-        self.pack = Struct(f"<{self._buckets}Q").pack
-        self.counts_head = b"\x32" + varint(8 * self._buckets)
+        self._empty = [0] * (len(bounds) + 1)
+        self._pack = Struct(f"<{len(self._empty)}Q").pack
+        self._head = b"\x32" + varint(8 * len(self._empty))
         self.bounds_field = length_delimited(
             7, Struct(f"<{len(bounds)}d").pack(*bounds)
         )
@@ -121,13 +121,18 @@ class Cut:
         self._bucket_of = [bisect_left(bounds, upper) for upper in BOUNDS]
         self._bucket_of.append(len(bounds))
 
+    @property
+    def counts_bytes(self) -> int:
+        """Length of the field that :meth:`counts` returns."""
+        return len(self._head) + 8 * len(self._empty)
+
     def counts(self, histogram: Histogram) -> bytes:
         """The field ``bucket_counts``: how many values lie in each bucket."""
-        counts = [0] * self._buckets
+        counts = self._empty.copy()
         bucket_of = self._bucket_of
         for bin_, count in histogram.bins.items():
             counts[bucket_of[bin_]] += count
-        return self.counts_head + self.pack(*counts)
+        return self._head + self._pack(*counts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,8 +143,9 @@ class Place:
         kind: The series' kind.
         delta: The metric of its deltas.
         level: The metric of its levels (gauges, running totals).
-        attributes: Encoded for a number (field 7) or a histogram (field 9).
-        delta_head: Tag and length of a number with start and end.
+        attributes: Encoded for a number (field 7) or a histogram (field 9); a
+            histogram's bounds stand before them.
+        delta_head: Tag and length of a number with start and end, or of a histogram.
         level_head: Tag and length of a number with an end only.
         cut: How to cut a histogram; None for numbers.
     """
@@ -209,10 +215,14 @@ class MetricsEncoder:
                 )
 
     def _place(self, series: Series) -> Place:
-        numeric = series.kind != "histogram"
-        attributes = key_values(b"\x3a" if numeric else b"\x4a", series.attributes)
+        cut = self._cut(series) if series.kind == "histogram" else None
+        if cut is None:
+            data_field, size = _SUM, _DELTA_BYTES
+            attributes = key_values(b"\x3a", series.attributes)
+        else:
+            data_field, size = _HISTOGRAM, _HISTOGRAM_BYTES + cut.counts_bytes
+            attributes = cut.bounds_field + key_values(b"\x4a", series.attributes)
         monotonic = unsigned(3, int(series.kind == "counter"))
-        data_field = _SUM if numeric else _HISTOGRAM
         if series.kind == "gauge":
             level = self._shape(series, _GAUGE, b"")
         else:
@@ -222,9 +232,9 @@ class MetricsEncoder:
             delta=self._shape(series, data_field, unsigned(2, DELTA) + monotonic),
             level=level,
             attributes=attributes,
-            delta_head=b"\x0a" + varint(_DELTA_BYTES + len(attributes)),
+            delta_head=b"\x0a" + varint(size + len(attributes)),
             level_head=b"\x0a" + varint(_LEVEL_BYTES + len(attributes)),
-            cut=None if numeric else self._cut(series),
+            cut=cut,
         )
 
     def _shape(self, series: Series, data_field: int, tail: bytes) -> Shape:
@@ -255,15 +265,16 @@ def _histogram(place: Place, histogram: Histogram, both: bytes) -> bytes:
     cut = place.cut
     if cut is None:
         raise TypeError(f"a {place.kind} cannot hold a histogram")
-    edges = b""
-    if histogram.count:
-        edges = double(11, histogram.min) + double(12, histogram.max)
     content = (
         both
-        + _pack_count_and_sum(_COUNT, histogram.count, _SUM_TAG, histogram.sum)
+        + _pack_count_and_sum(0x21, histogram.count, 0x29, histogram.sum)
         + cut.counts(histogram)
-        + cut.bounds_field
         + place.attributes
-        + edges
     )
-    return b"\x0a" + varint(len(content)) + content
+    if not histogram.count:  # without values there is no smallest and largest
+        return length_delimited(1, content)
+    return (
+        place.delta_head
+        + content
+        + _pack_edges(0x59, histogram.min, 0x61, histogram.max)
+    )
