@@ -25,15 +25,18 @@ class RetentionSettings:
         max_bytes: Most bytes of buffer file and write-ahead log; 1 MiB or more.
         max_age_s: Undelivered data older than this is dropped and counted, seconds;
             60 or more.
-        tail_s: Delivered windows are kept at full resolution for so long, seconds;
-            0 or more.
-        keep_s: Delivered data is kept, rolled up, for so long, seconds; 0 or more.
+        tail_s: Delivered windows keep their resolution for so long, seconds; then they
+            are rolled up to a minute.
+        minutes_s: Delivered minutes, events and spans are kept for so long, seconds;
+            then minutes are rolled up to an hour.
+        keep_s: Delivered hours are kept for so long, seconds.
     """
 
     max_bytes: int = 64 << 20
     max_age_s: float = 7 * 86_400.0
     tail_s: float = 900.0
-    keep_s: float = 86_400.0
+    minutes_s: float = 7_200.0
+    keep_s: float = 7 * 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
