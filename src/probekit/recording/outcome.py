@@ -7,8 +7,8 @@ from typing import Any
 from probekit.notice import notice
 from probekit.recording.attributes import type_name
 from probekit.recording.instruments import Instrument
+from probekit.recording.problems import END, Trie
 from probekit.recording.registry import Registry
-from probekit.recording.stack import WALK_LIMIT
 
 FUNCTION_DURATION = "probekit.function.duration"
 # Functions are as many as the program has, so their limit is another one.
@@ -23,6 +23,7 @@ class Outcome:
         registry: Whose watch is compared and whose problems are counted.
         values: Durations of calls without an error, seconds, not yet taken.
         append: Takes the duration of a call without an error, seconds.
+        known: Exceptions met before; see ``problems``.
         fail: Takes the exception of a failed call and when the call began.
     """
 
@@ -33,6 +34,7 @@ class Outcome:
         "_name",
         "append",
         "fail",
+        "known",
         "registry",
         "values",
     )
@@ -49,6 +51,7 @@ class Outcome:
         self._instrument = instrument
         self._attributes = attributes
         self._name = name
+        self.known: Trie = {}
         self.fail = failure_of(self, name)
         self._by_type: dict[type, Callable[[float], None]] = {}
         self.values = instrument.handle(attributes).values
@@ -61,8 +64,8 @@ class Outcome:
             return
         append = self._by_type.get(type(error)) or self._failed(type(error))
         append(ended_s - started_s)
-        whose = (self, append, self._name)
-        self.registry.problems.meet(error, started_s, whose)
+        problems = self.registry.problems
+        problems.meet(error, started_s, self.known, append, self._name)
 
     def judge_by(
         self, error_if: Callable[[Any], object]
@@ -102,19 +105,20 @@ def failure_of(outcome: Outcome, name: str) -> Callable[[BaseException, float], 
     """
     registry = outcome.registry
     deadline, due, problems = registry.watch.deadline, registry.due, registry.problems
-    find, meet, whose = problems.known.get, outcome._meet, id(outcome)  # noqa: SLF001
+    find, meet = outcome.known.get, outcome._meet  # noqa: SLF001
 
     def fail(error: BaseException, started_s: float) -> None:
         ended_s = perf_counter()
         if ended_s > deadline[0] and due():
             return
-        ids = [whose, id(type(error))]
+        node = find(type(error))
         trace = error.__traceback__
-        trace = trace and trace.tb_next  # the first frame is the wrapper's own
-        while trace is not None and len(ids) < WALK_LIMIT:
-            ids.append(id(trace.tb_frame.f_code))
-            trace = trace.tb_next
-        known = find(tuple(ids))
+        while node is not None:
+            trace = trace.tb_next  # type: ignore[union-attr] # the first is our own
+            if trace is None:
+                break
+            node = node.get(id(trace.tb_frame.f_code))
+        known = node and node.get(END)
         if known is None:
             meet(error, started_s, ended_s)
             return

@@ -7,7 +7,7 @@ origin counts it, and the others see that wrapper's frame in the traceback.
 
 from collections.abc import Mapping
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from probekit.model import Harvest
 from probekit.notice import notice
@@ -32,52 +32,45 @@ GROUPS_LIMIT = 1000
 KNOWN_LIMIT = 4 * GROUPS_LIMIT
 
 
-class Known(NamedTuple):
-    """What an error costs that was seen before: one look-up of this.
-
-    Attributes:
-        append: Takes the failed call's duration.
-        occur: Takes the moment, ``perf_counter()`` seconds.
-        group: The problem.
-        pins: Objects whose ids make the key, kept so that no id is used again.
-    """
-
-    append: "Callable[[float], None]"
-    occur: "Callable[[float], None]"
-    group: Group
-    pins: "tuple[object, ...]"
+# What an error costs that was seen before: a walk through dictionaries, by exception
+# type, then by the id of each frame's code object. At the end, under END, stands what
+# takes the duration, what takes the moment, the problem, and the objects whose ids
+# led here, kept so that no id is used again.
+END = 0
+Known: TypeAlias = (
+    "tuple[Callable[[float], None], Callable[[float], None], Group, tuple[object, ...]]"
+)
+Trie: TypeAlias = "dict[Any, Any]"
 
 
 class Problems:
-    """All problems of this process since their last harvest.
+    """All problems of this process since their last harvest."""
 
-    Attributes:
-        known: By ids of outcome, exception type and code objects of the traceback,
-            wrappers' included; only tracebacks without wrappers are in it, and it is
-            emptied in place.
-    """
-
-    __slots__ = ("_groups", "_registry", "_retired", "known")
+    __slots__ = ("_groups", "_known", "_registry", "_retired")
 
     def __init__(self, registry: "Registry") -> None:
         """Start empty."""
         self._registry = registry
         self._groups: dict[tuple[Any, ...], Group] = {}
         self._retired: list[Group] = []
-        self.known: dict[tuple[int, ...], Known] = {}
+        self._known: list[Trie] = []  # one entry for each end, to be emptied
 
     def meet(
         self,
         error: Exception,
         started_s: float,
-        outcome: "tuple[Any, Callable[[float], None], str]",
+        known: Trie,
+        append: "Callable[[float], None]",
+        function: str,
     ) -> None:
         """Count an exception that leaves a probed call and was not looked up.
 
         Args:
             error: What was raised; nothing of it is kept.
             started_s: When the call began, ``perf_counter()`` seconds.
-            outcome: Whose call it was, what takes its duration, and its name.
+            known: Where the function remembers what it has met.
+            append: Takes the durations of its calls that end like this one.
+            function: Its name.
 
         """
         trace = error.__traceback__
@@ -91,18 +84,30 @@ class Problems:
             if group is None:
                 return
             codes = _codes(trace)
-            if len(codes) == own and len(self.known) < KNOWN_LIMIT:
-                key = (id(outcome[0]), id(type(error)), *map(id, codes))
-                pins = (outcome[0], type(error), *codes)
-                known = Known(outcome[1], group.times_s.append, group, pins)
-                self.known[key] = known
+            if len(codes) == own and len(self._known) < KNOWN_LIMIT:
+                self._remember(known, type(error), codes, append, group)
             now_s = perf_counter()
             group.times_s.append(now_s)
-            self.sample(group, error, {"code.function.name": outcome[2]}, now_s)
+            self.sample(group, error, {"code.function.name": function}, now_s)
         except RecursionError:
             raise  # the wrapper marks this call, so that the next one tries again
         except Exception as failure:
             self._fail(failure)
+
+    def _remember(
+        self,
+        known: Trie,
+        kind: type,
+        codes: "list[CodeType]",
+        append: "Callable[[float], None]",
+        group: Group,
+    ) -> None:
+        node = known.setdefault(kind, {})
+        for code in codes:
+            node = node.setdefault(id(code), {})
+        end: Known = (append, group.times_s.append, group, tuple(codes))
+        node[END] = end
+        self._known.append(known)
 
     def sample(
         self,
@@ -197,8 +202,10 @@ class Problems:
             if problem is not None:
                 into.problems.append(problem)
         self._retired = []
-        if len(groups) >= GROUPS_LIMIT or len(self.known) >= KNOWN_LIMIT:
-            self.known.clear()
+        if len(groups) >= GROUPS_LIMIT or len(self._known) >= KNOWN_LIMIT:
+            known, self._known = self._known, []
+            for trie in known:
+                trie.clear()
         if len(groups) >= GROUPS_LIMIT:
             # Begin anew; another thread may be counting in one of these just now.
             self._retired, self._groups = groups, {}
