@@ -47,9 +47,12 @@ def wait_delivered(
             nudge()
             nudge_s = now_s + _NUDGE_S
         progress = look()
+        if progress is not None and target is None and is_covered(progress):
+            # The commit may have come between the look and the question: look again,
+            # or the numbers that it gave would be missing from the target.
+            progress = look()
+            target = None if progress is None else progress.last
         if progress is not None:
-            if target is None and is_covered(progress):
-                target = progress.last
             exist = names <= progress.exporters
             if exist and target is not None and progress.has_passed(target):
                 return True
