@@ -13,7 +13,8 @@ from probekit.recording.attributes import clean, type_name
 from probekit.recording.instruments import Histogram, instrument
 from probekit.recording.outcome import FUNCTION_DURATION, FUNCTION_SETS_LIMIT, Outcome
 from probekit.recording.quiet import is_disabled
-from probekit.recording.registry import REGISTRY, OpenSpan, Registry
+from probekit.recording.registry import REGISTRY, Registry
+from probekit.recording.seams import OpenSpan
 from probekit.recording.wrapper import Closer, Opener, is_wrapper, timed
 
 T = TypeVar("T")

@@ -7,13 +7,13 @@ every class of this room takes a registry as an argument.
 """
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from threading import Lock, RLock
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from probekit.clock import SYSTEM_CLOCK, Clock
-from probekit.model import AttributeValue, Harvest, Series, Signal, Span
+from probekit.model import Harvest, Series, Signal, Span
 from probekit.notice import notice
 from probekit.observer import Observe, SeriesTable
 from probekit.recording.finish import Queued, finished
@@ -22,6 +22,7 @@ from probekit.recording.observers import Observers
 from probekit.recording.problems import Problems
 from probekit.recording.queue import Losses, Queue
 from probekit.recording.quiet import Suppression, is_disabled, suppressed
+from probekit.recording.seams import Scrub, SpanMaker
 from probekit.recording.watch import LENGTH_LIMIT, Watch
 
 if TYPE_CHECKING:
@@ -33,28 +34,6 @@ LONG = LENGTH_LIMIT // 16  # lists below are not worth folding
 FOLD_LIMIT = 20_000  # values folded in one look, on an application's thread: 2 ms
 
 C = TypeVar("C", bound=Observe)
-
-
-class Scrub(Protocol):
-    """Takes secrets out of texts before they are buffered."""
-
-    def text(self, text: str) -> str:
-        """Return *text* without secrets."""
-
-    def attributes(self, attributes: Mapping[str, AttributeValue]) -> dict[str, Any]:
-        """Return a copy of *attributes* without secrets."""
-
-
-class OpenSpan(Protocol):
-    """A span that a probe has opened."""
-
-    def end(self, error: "BaseException | None") -> None:
-        """Close it; *error* is what the call raised, if anything."""
-
-
-# (name, attributes, attach): attach says whether the span may become the current one
-# (it may not in generators, whose steps run in other people's contexts).
-SpanMaker: TypeAlias = "Callable[[str, Mapping[str, Any], bool], OpenSpan | None]"
 
 
 class Registry:
