@@ -29,7 +29,6 @@ from probekit.runtime.parts import (
     process_sources,
     silence,
 )
-from probekit.runtime.sidecar import Sidecar
 from probekit.runtime.status import Status, buffer_fields
 from probekit.runtime.waiting import wait_delivered
 
@@ -40,6 +39,7 @@ if TYPE_CHECKING:
     from probekit.delivery.courier import Ledger
     from probekit.ports import Exporter
     from probekit.recording.registry import Registry
+    from probekit.runtime.sidecar import Sidecar
     from probekit.settings import Settings
 
 EXIT_BUDGET_S = 0.25  # of the 0.3 s that we may add to an exit
@@ -94,7 +94,11 @@ class Presence:
                 f"shipper={shipper!r}: another process cannot see a buffer in memory; "
                 "give a file or shipper='thread'",
             )
-        return Sidecar(self.settings, places.wake) if shipper == "process" else None
+        if shipper == "external":
+            return None
+        from probekit.runtime.sidecar import Sidecar
+
+        return Sidecar(self.settings, places.wake)
 
     def _make(self, exporters: "Sequence[tuple[str, Exporter]]") -> None:
         """The parts of this process: at the beginning, and in each child anew."""

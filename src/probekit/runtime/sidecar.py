@@ -7,7 +7,6 @@ waits only for a stepping stone, so that masters' ``waitpid(-1)`` never meet it.
 """
 
 import os
-import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -67,7 +66,9 @@ class Sidecar:
         """
         import json
 
-        self._text = json.dumps([sys.path, settings.to_json()]) + "\n"
+        # An empty entry means the working folder, which the sidecar leaves.
+        path = [entry or os.getcwd() for entry in sys.path]  # noqa: PTH109 - text
+        self._text = json.dumps([path, settings.to_json()]) + "\n"
         self._wake = wake
         self._clock = clock
         self._not_before_s = float("-inf")
@@ -107,6 +108,8 @@ class Sidecar:
         self._lock = threading.Lock()
 
     def _start(self) -> None:
+        import subprocess  # 10 ms, and only here
+
         data = self._text.encode()
         if len(data) > _PIPE_BYTES:
             raise ValueError(f"settings of {len(data)} bytes do not fit into a pipe")
