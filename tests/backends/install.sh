@@ -25,3 +25,9 @@ have node && have npm || { echo "» apt: nodejs npm"; apt_get install nodejs npm
 npm_package statsd statsd@0.9.0
 
 # rotel: an OTLP receiver, in the dependency group "backends" (tests/backends/test_otlp.py)
+
+# the databases whose drivers are recorded (tests/backends/test_drivers.py)
+have redis-server || { echo "» apt: redis-server"; apt_get install redis-server; }
+have mariadbd || { echo "» apt: mariadb-server"; apt_get install mariadb-server; }
+ls -d /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 ||
+    { echo "» apt: postgresql"; apt_get install postgresql; }

@@ -6,10 +6,12 @@ installs them.
 """
 
 import contextlib
+import getpass
 import os
 import shutil
 import socket
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 
@@ -102,3 +104,87 @@ def wait_for_port(server, port, log):
 
     if not eventually(listens, READY_WITHIN_S):
         pytest.fail(f"{server.args[0]} does not listen on {port}")
+
+
+@contextlib.contextmanager
+def redis(folder):
+    """A redis server without a disk; yields its port."""
+    (port,) = free_ports(1)
+    program = command("redis-server")
+    options = ["--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+    with running([program, "--port", port, *options], folder, port):
+        yield port
+
+
+@contextlib.contextmanager
+def postgres():
+    """A PostgreSQL server that trusts everybody on loopback; yields its port."""
+    programs = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+    home = needed(programs[-1] if programs else Path("/usr/lib/postgresql/bin"))
+    (port,) = free_ports(1)
+    with _owned_folder("postgres") as (folder, user):
+        data = folder / "data"
+        options = ["-U", "postgres", "-A", "trust", "--locale=C.UTF-8", "--no-sync"]
+        _run([*user, home / "initdb", "-E", "UTF8", "-D", data, *options], folder)
+        settings = ["fsync=off", "synchronous_commit=off", "listen_addresses=127.0.0.1"]
+        flags = [part for setting in settings for part in ("-c", setting)]
+        server = [*user, home / "postgres", "-D", data, "-p", port, "-k", folder]
+        with running([*server, *flags], folder, port):
+            yield port
+
+
+@contextlib.contextmanager
+def mariadb():
+    """A MariaDB server whose root has no password over TCP; yields its port."""
+    install, server = command("mariadb-install-db"), command("mariadbd")
+    (port,) = free_ports(1)
+    with _owned_folder("mysql") as (folder, user):
+        data = f"--datadir={folder / 'data'}"
+        account = f"--user={'mysql' if user else getpass.getuser()}"
+        rights = "--auth-root-authentication-method=normal"
+        _run([install, "--no-defaults", account, data, rights, "--skip-test-db"], folder)
+        options = [
+            "--no-defaults",
+            account,
+            data,
+            "--bind-address=127.0.0.1",
+            f"--port={port}",
+            f"--socket={folder / 's.sock'}",
+            f"--pid-file={folder / 'pid'}",
+            "--skip-log-bin",
+            "--innodb-buffer-pool-size=64M",
+        ]
+        with running([server, *options], folder, port):
+            yield port
+
+
+@contextlib.contextmanager
+def _owned_folder(account):
+    """A folder of *account*'s, and how to become it: database servers refuse root.
+
+    Not pytest's own folder: the account may not pass through that one.
+    """
+    folder = Path(tempfile.mkdtemp(prefix=f"{account}-"))
+    try:
+        user = []
+        if os.geteuid() == 0:
+            shutil.chown(folder, account)
+            user = ["setpriv", f"--reuid={account}", f"--regid={account}"]
+            user.append("--clear-groups")
+        folder.chmod(0o755)
+        yield folder, user
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _run(arguments, folder):
+    done = subprocess.run(
+        [str(argument) for argument in arguments],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        timeout=60,
+        check=False,
+    )
+    if done.returncode:
+        pytest.fail(done.stdout.decode("utf-8", "replace"))
