@@ -158,3 +158,20 @@ def test_nothing_is_written_through_a_link_or_into_a_pipe(tmp_path, kind):
     exporter.close()
 
     assert "precious" == elsewhere.read_text()
+
+
+def test_a_descriptor_that_the_host_took_over_is_not_written_to(tmp_path):
+    """A daemonizing host closes our number and opens something else under it."""
+    path, canary = tmp_path / "out.jsonl", tmp_path / "canary"
+    exporter = File(path)
+    exporter.send(sample_batch())
+    number = exporter._descriptor
+    with canary.open("wb", buffering=0) as other:
+        os.dup2(other.fileno(), number)
+        exporter.send(sample_batch())
+        exporter.close()
+        os.write(number, b"theirs")  # still open: we have not closed it either
+        os.close(number)
+
+    assert b"theirs" == canary.read_bytes()
+    assert 16 == len(lines_in(path))

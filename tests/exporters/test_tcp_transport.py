@@ -11,7 +11,8 @@ from probekit.exporters.transport.deadline import Deadline
 from probekit.exporters.transport.dial import Dialer, Line
 from probekit.exporters.transport.resolve import Resolver
 from probekit.exporters.transport.tcp import TcpTransport
-from probekit.testing import TcpReceiver
+from probekit.exporters.transport.udp import UdpTransport
+from probekit.testing import TcpReceiver, UdpReceiver
 
 
 @pytest.fixture
@@ -143,3 +144,30 @@ def test_an_unknown_name_is_a_reason_to_wait(monkeypatch):
 def test_a_name_that_no_resolver_can_spell_is_a_reason_to_wait():
     with pytest.raises(RetryLater, match="look-up"):
         TcpTransport(Dialer([("a" * 300, 1)])).send(b"x")
+
+
+@pytest.mark.parametrize("kind", ["tcp", "udp"])
+def test_a_socket_number_that_the_host_took_over_is_not_written_to(tmp_path, kind):
+    """A daemonizing host closes our number and opens something else under it."""
+    canary = tmp_path / "canary"
+    with TcpReceiver() as stream, UdpReceiver() as datagrams:
+        if kind == "tcp":
+            transport = transport_to(stream)
+            send = transport.send
+        else:
+            transport = UdpTransport([("127.0.0.1", datagrams.port)])
+            send = lambda line: transport.send([line])  # noqa: E731
+        send(b"1\n")
+        number = (
+            transport._line.socket if kind == "tcp" else transport._socket
+        ).fileno()
+        with canary.open("wb", buffering=0) as other:
+            os.dup2(other.fileno(), number)
+            send(b"2\n")
+            transport.close()
+            os.write(number, b"theirs")
+            os.close(number)
+        lines = stream.wait_for_lines if kind == "tcp" else datagrams.wait_for
+        assert 2 == len(lines(2))
+
+    assert b"theirs" == canary.read_bytes()

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from probekit.errors import ConfigError, RetryLater
 from probekit.exporters.jsonlines import JsonLines
+from probekit.exporters.transport.descriptor import Identity, identity
 from probekit.exporters.urls import Target
 from probekit.model import Batch
 from probekit.ports import DeliveryContract
@@ -55,6 +56,7 @@ class File:
         self._fsync = fsync
         self._encoding = JsonLines()
         self._descriptor = -1
+        self._identity: Identity | None = None
 
     def __repr__(self) -> str:
         """The class and the path."""
@@ -88,19 +90,27 @@ class File:
             self._open()
 
     def _is_current(self) -> bool:
-        """Whether nobody has moved or replaced the file (logrotate does)."""
+        """Whether path and descriptor still mean the file that we opened.
+
+        Programs move or replace it (logrotate does), and hosts that daemonize close
+        our descriptor and reuse its number.
+        """
         try:
             named = self._path.lstat()
         except FileNotFoundError:
             return False
-        held = os.fstat(self._descriptor)
-        return (named.st_dev, named.st_ino) == (held.st_dev, held.st_ino)
+        return (
+            (named.st_dev, named.st_ino)
+            == self._identity
+            == (identity(self._descriptor))
+        )
 
     def _open(self) -> None:
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         flags = os.O_RDWR | os.O_APPEND | os.O_CREAT
         flags |= getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
         self._descriptor = os.open(self._path, flags, 0o600)
+        self._identity = identity(self._descriptor)
         if not stat.S_ISREG(os.fstat(self._descriptor).st_mode):
             self.close()
             raise OSError(0, "not a regular file")
@@ -134,7 +144,7 @@ class File:
     def close(self) -> None:
         """Close the file."""
         held, self._descriptor = self._descriptor, -1
-        if held >= 0:
+        if held >= 0 and identity(held) == self._identity:
             os.close(held)
 
 

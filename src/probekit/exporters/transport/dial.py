@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from probekit.clock import SYSTEM_CLOCK, Clock
 from probekit.errors import ExportError, RetryLater
 from probekit.exporters.transport.deadline import Deadline
+from probekit.exporters.transport.descriptor import Identity, identity
 from probekit.exporters.transport.faults import as_export_error
 from probekit.exporters.transport.resolve import Address, Resolver
 from probekit.exporters.transport.tls import Tls
@@ -120,12 +121,13 @@ class Line:
         dialer: Opens it.
     """
 
-    __slots__ = ("_dialer", "_owner_pid", "socket")
+    __slots__ = ("_dialer", "_identity", "_owner_pid", "socket")
 
     def __init__(self, dialer: Dialer) -> None:
         """Start without a connection."""
         self._dialer = dialer
         self._owner_pid = 0
+        self._identity: Identity | None = None
         self.socket: socket.socket | None = None
 
     def open(self, deadline: Deadline) -> "tuple[socket.socket, bool]":
@@ -136,18 +138,29 @@ class Line:
         """
         if self.socket is not None and self._owner_pid != os.getpid():
             self.close()
+        if self.socket is not None and self._is_foreign(self.socket):
+            self.socket.detach()  # somebody else's by now: neither used nor closed
+            self.socket = None
         if self.socket is not None and has_ended(self.socket):
             self.close()
         if self.socket is not None:
             return self.socket, True
         self.socket = self._dialer.dial(deadline)
         self._owner_pid = os.getpid()
+        self._identity = identity(self.socket.fileno())
         return self.socket, False
+
+    def _is_foreign(self, held: socket.socket) -> bool:
+        return identity(held.fileno()) != self._identity
 
     def close(self) -> None:
         """Close the descriptor, if there is one; sends nothing."""
         held, self.socket = self.socket, None
-        if held is not None:
+        if held is None:
+            return
+        if self._is_foreign(held):
+            held.detach()
+        else:
             held.close()
 
 

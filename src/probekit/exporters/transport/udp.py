@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from probekit.clock import SYSTEM_CLOCK, Clock
 from probekit.errors import RetryLater, TooLarge
 from probekit.exporters.transport.deadline import Deadline
+from probekit.exporters.transport.descriptor import Identity, identity
 from probekit.exporters.transport.faults import as_export_error
 from probekit.exporters.transport.resolve import Resolver
 
@@ -33,6 +34,7 @@ class UdpTransport:
         "_addresses",
         "_clock",
         "_failures",
+        "_identity",
         "_opened_s",
         "_owner_pid",
         "_resolver",
@@ -54,6 +56,7 @@ class UdpTransport:
         self._clock = clock
         self._socket: socket.socket | None = None
         self._owner_pid = 0
+        self._identity: Identity | None = None
         self._opened_s = 0.0
         self._resume: tuple[str, int] = ("", 0)
         self._failures = 0
@@ -103,8 +106,10 @@ class UdpTransport:
     def _open(self, deadline: Deadline) -> socket.socket:
         now_s = self._clock.monotonic_s()
         fresh = now_s - self._opened_s < _LOOKUP_LASTS_S
-        if self._socket is not None and self._owner_pid == os.getpid() and fresh:
-            return self._socket
+        held = self._socket
+        ours = held is not None and identity(held.fileno()) == self._identity
+        if held is not None and ours and self._owner_pid == os.getpid() and fresh:
+            return held
         self.close()
         turns, which = divmod(self._failures, len(self._addresses))
         host, port = self._addresses[which]
@@ -117,6 +122,7 @@ class UdpTransport:
             opened.close()
             raise as_export_error(error, self.where) from None
         self._socket, self._owner_pid, self._opened_s = opened, os.getpid(), now_s
+        self._identity = identity(opened.fileno())
         return opened
 
     def _fail(self) -> None:
@@ -127,8 +133,12 @@ class UdpTransport:
     def close(self) -> None:
         """Close the socket, if there is one."""
         held, self._socket = self._socket, None
-        if held is not None:
+        if held is None:
+            return
+        if identity(held.fileno()) == self._identity:
             held.close()
+        else:  # the host closed it and the number is somebody else's by now
+            held.detach()
 
 
 def _report(connection: socket.socket) -> None:
