@@ -39,7 +39,7 @@ def test_every_scheme_refuses_a_parameter_it_does_not_know(scheme):
 
 
 @pytest.mark.parametrize(
-    "url, near", [("otpl://h:1", "otlp"), ("statd://h", "statsd"), ("flie:x", "file")]
+    "url, near", [("otpl://h:1", "otlp"), ("statd://h", "statsd"), ("filex:x", "file")]
 )
 def test_an_unknown_scheme_names_the_nearest(url, near):
     with pytest.raises(ConfigError, match=rf"{url.split(':')[0]}.*{near}"):
