@@ -17,10 +17,10 @@ from time import perf_counter, perf_counter_ns
 
 from table import Row, Table
 
-from probekit.recording.instruments import Counter, Instrument, instrument
+from probekit.recording.instruments import Counter, Instrument, count, instrument
 from probekit.recording.outcome import FUNCTION_DURATION
 from probekit.recording.probe import Wish
-from probekit.recording.registry import Registry
+from probekit.recording.registry import REGISTRY, Registry
 
 CALLS = 2000
 ROUNDS = int(os.environ.get("PROBEKIT_BENCH_ROUNDS", "150"))
@@ -33,9 +33,10 @@ class Planned:
     def __init__(self):
         self.registry = Registry()
         self.registry.watch.rest_for(3600)
+        REGISTRY.watch.rest_for(3600)  # count() knows no other
 
     def empty(self):
-        for handle in self.registry.handles:
+        for handle in [*self.registry.handles, *REGISTRY.handles]:
             handle.forget()
 
 
@@ -120,6 +121,7 @@ def entries(plan):
         "bound add": loop_of("add(1)", add=plain.add),
         "bound add method": loop_of("h.add(1)", h=bound),
         "add with attributes": loop_of("c.add(1, a)", c=orders, a=attributes),
+        "count()": loop_of("count('bench.counted', plan='pro')", count=count),
     }
     off = Registry()
     switched = Wish(registry=off).grant(fresh(bare))
@@ -236,7 +238,8 @@ def run():
         "probe raising": "bare raising",
         "probe async": "bare async",
         **dict.fromkeys(
-            ("bound add", "bound add method", "add with attributes"), "empty"
+            ("bound add", "bound add method", "add with attributes", "count()"),
+            "empty",
         ),
         "prometheus inc()": "empty",
     }.items():
@@ -261,6 +264,7 @@ def run():
         row("bound add", "bound counter, add(1), whole call", 0.85, 1.0),
         row("bound add method", "bound counter, handle.add(1)", 0.85, 1.0),
         row("add with attributes", "counter.add(1, attributes)", None, None),
+        row("count()", "count(name, plan=...)", None, None),
         row("switched off at run time", "@probe, switched off at run time", None, None),
         Row("@probe with PROBEKIT_DISABLE=1", 0.0, "ns", 0.0, 0.0, note="same object"),
         Row("@probe in 4 threads, of one thread", on_four, "x", 1.4, 2.0),

@@ -317,7 +317,7 @@ def test_every_value_is_in_the_sum_or_in_the_losses(steps):
     assert math.isclose(expected, total, abs_tol=1e-6)
 
 
-text = st.text(st.characters(exclude_categories=[]), max_size=300)
+text = st.text(st.characters(exclude_categories=[]), max_size=30)
 anything = st.recursive(
     st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), text, st.binary()),
     lambda inner: st.one_of(st.lists(inner), st.dictionaries(text, inner)),
@@ -325,7 +325,7 @@ anything = st.recursive(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.dictionaries(st.one_of(text, st.integers()), anything, max_size=5))
 def test_cleaned_attributes_can_always_be_stored(attributes):
     """Text that encodes, whole numbers of 64 bits, finite reals, tuples of these."""
