@@ -74,7 +74,7 @@ def instrumented(*names):
 
 
 class Answers(http.server.BaseHTTPRequestHandler):
-    """Answers by path: ``/ok``, ``/missing``, ``/broken``, ``/moved``; keeps headers."""
+    """Answers by path: ``/missing``, ``/broken``, ``/moved``, ``/cut``, others."""
 
     protocol_version = "HTTP/1.1"
     seen: list
