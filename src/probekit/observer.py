@@ -54,11 +54,26 @@ class Observer:
         failed: Readings that were not finite numbers, since the last harvest.
     """
 
-    __slots__ = ("_harvest", "_last", "_table", "failed")
+    __slots__ = ("_harvest", "_last", "_standing", "_table", "failed")
 
-    def __init__(self, table: "SeriesTable | None" = None) -> None:
-        """Use *table* for local ids; a table of its own when None."""
+    def __init__(
+        self,
+        table: "SeriesTable | None" = None,
+        *,
+        standing: "Callable[[Series], float] | None" = None,
+    ) -> None:
+        """Choose the table, and whose levels they are.
+
+        Args:
+            table: Gives local ids; a table of its own when None.
+            standing: Where levels stand before the first reading. None when they are
+                this process's own: they begin at 0 and end with it. Levels of a host
+                outlive whoever reads them: the next reader goes on from what is
+                stored.
+
+        """
         self._table = table or SeriesTable()
+        self._standing = standing
         self._last: dict[int, float] = {}
         self.failed = 0
         self._harvest = Harvest(series=self._table.series)
@@ -99,7 +114,7 @@ class Observer:
         """Say the level of something that adds up over processes (an up-down counter).
 
         The difference to the last level is stored; when the process is gone, what it
-        had added is taken back.
+        had added is taken back (see *standing* for levels that are not its own).
 
         Args:
             name: Metric name.
@@ -109,7 +124,11 @@ class Observer:
 
         """
         series_id = self._id("up_down_counter", name, attributes, unit)
-        self._add(series_id, value, value - self._last.get(series_id, 0.0))
+        last = self._last.get(series_id)
+        if last is None:
+            standing = self._standing
+            last = standing(self._table.series[series_id]) if standing else 0.0
+        self._add(series_id, value, value - last)
 
     def total(
         self,
@@ -163,7 +182,7 @@ class Observer:
                 kind,
                 unit,
                 frozen(attributes),
-                ends_with_process=kind == "up_down_counter",
+                ends_with_process=kind == "up_down_counter" and not self._standing,
             ),
         )
 

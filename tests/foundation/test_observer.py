@@ -65,6 +65,16 @@ def test_a_level_is_taken_back_with_its_process():
     assert observer.harvest().series[0].ends_with_process
 
 
+def test_levels_of_a_host_go_on_from_where_they_stand():
+    """The next reader adds the difference only, and nothing is taken back."""
+    observer = Observer(standing=lambda series: 40.0)
+    observer.level("system.memory.usage", 50.0)
+    harvest = observer.harvest()
+
+    assert [10.0] == list(harvest.sum_values)
+    assert not harvest.series[0].ends_with_process
+
+
 def test_readings_that_are_no_numbers_are_counted_as_invalid():
     """NaN harms neither the level nor its neighbours, and is not silent."""
     observer = Observer()

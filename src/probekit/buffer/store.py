@@ -24,7 +24,7 @@ from probekit.buffer.status import BufferStatus
 from probekit.buffer.totals import Totals
 from probekit.clock import SYSTEM_CLOCK, Clock
 from probekit.errors import BufferCorrupt
-from probekit.model import Resource
+from probekit.model import Resource, Series
 from probekit.ports import DeliveryContract
 
 _TRUNCATE_BYTES = 1 << 20
@@ -271,6 +271,11 @@ class Store:
         """Id of the last closed window; 0 before the first."""
         with self._reading() as connection:
             return accounts.last(connection, "metrics")
+
+    def standing(self, series: Series) -> float:
+        """Where the running total of a sum stands; 0 before its first point."""
+        with self._reading() as connection:
+            return self._totals.standing(connection, series)
 
     def progress(self, segment: str) -> Progress:
         """How far *segment* is folded, and whether every exporter has passed it all."""

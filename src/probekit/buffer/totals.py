@@ -127,6 +127,14 @@ class Totals:
         sql.insert(connection, into, rows)
         return self._ids
 
+    def standing(self, connection: sqlite3.Connection, series: Series) -> float:
+        """Where the sum of *series* stands; 0 before its first point."""
+        series_id = self._ids.get(series)
+        if series_id is None:
+            return 0.0
+        self.prepare(connection, [series_id])
+        return self._known[series_id].sum
+
     def prepare(self, connection: sqlite3.Connection, ids: "Iterable[int]") -> None:
         """Read the totals of *ids* that are not in memory."""
         what = "SELECT id, count, sum, last, min, max, bins FROM series"

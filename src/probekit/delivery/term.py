@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from probekit.buffer.closing import Superseded
 from probekit.buffer.fold import Fold
 from probekit.buffer.locks import FileLock
 from probekit.buffer.memory_journal import MemoryJournal
@@ -85,7 +86,7 @@ class Term:
             clock=office.clock,
         )
         office.bell.open()
-        self._observer = Observer()
+        self._observer = Observer(standing=office.store.standing)
         now_s = self._clock.monotonic_s()
         self._close_due_s = self._next_end_s()
         self._host_due_s = now_s + min(1.0, office.interval_s / 2)
@@ -165,12 +166,16 @@ class Term:
             return
         try:
             host(self._observer)
+        except BufferFailed:
+            raise
         except Exception as error:
             notice("host-source", f"the host's figures could not be read: {error!r}")
         self._fold.add(self._observer.harvest())
 
     def _postpone(self, error: Exception) -> None:
         """The disk is full, the file is locked: all stays open and is tried again."""
+        if isinstance(error, Superseded):  # what was open is dropped: levels begin anew
+            self._observer = Observer(standing=self._office.store.standing)
         now_s = self._clock.monotonic_s()
         self._read_due_s = now_s + self._retry_s
         self._close_due_s = max(self._close_due_s, self._read_due_s)
