@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -97,14 +97,9 @@ def build_store(settings: "Settings", path: "Path | None") -> "Store":
     from probekit.buffer.retention import Retention
     from probekit.buffer.store import Store
 
-    kept = settings.retention
     return Store(
         path,
-        retention=Retention(
-            max_bytes=kept.max_bytes,
-            max_age_s=kept.max_age_s,
-            tail_s=kept.tail_s,
-        ),
+        retention=Retention(**asdict(settings.retention)),
         resource=resource_of(settings),
     )
 
