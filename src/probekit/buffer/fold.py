@@ -103,6 +103,7 @@ class Fold:
             stream.nets = {self._table.intern(s): net for s, net in row.nets.items()}
             self._streams[row.id] = stream
         self._tails: dict[str, Tail] = {}
+        self._deleted: set[str] = set()
         if isinstance(self._source, MemoryJournal):
             return
         for segment in folded.segments.values():
@@ -246,7 +247,7 @@ class Fold:
 
     def _commit(self, gone: "list[Tail]", ended: "list[Stream]") -> int:
         bounds = self._timeline.bounds()
-        closing = self._closing(gone, ended, bounds)
+        closing = self._closing(ended, bounds)
         if _has_content(closing):
             try:
                 last = self._store.commit(closing)
@@ -285,7 +286,6 @@ class Fold:
 
     def _closing(
         self,
-        gone: "list[Tail]",
         ended: "list[Stream]",
         bounds: "tuple[int, int, int]",
     ) -> Closing:
@@ -307,11 +307,10 @@ class Fold:
         closing.problems = list(intake.problems.values())
         for key, count in intake.losses.items():
             closing.losses[key] = closing.losses.get(key, 0) + count
-        gone_names = {tail.path.name for tail in gone}
         closing.segments = [
             tail.row(table)
             for tail in self._tails.values()
-            if tail.offset != tail.committed and tail.path.name not in gone_names
+            if tail.offset != tail.committed
         ]
         over = {stream.id for stream in ended}
         closing.streams = [
@@ -319,7 +318,7 @@ class Fold:
             for stream in self._streams.values()
             if stream.changed and stream.id not in over
         ]
-        closing.gone_segments = sorted(gone_names)
+        closing.gone_segments = sorted(self._deleted)
         closing.gone_streams = sorted(over)
         return closing
 
@@ -328,9 +327,16 @@ class Fold:
             tail.committed, tail.changed = tail.offset, False
         for stream in self._streams.values():
             stream.changed = False
+        self._deleted.clear()
         for tail in gone:
+            # The row stays until the next commit: were it gone before the file, who
+            # leads after a crash between the two would read the file once more.
+            try:
+                tail.path.unlink(missing_ok=True)
+            except OSError:  # a folder that became read-only: again at the next close
+                continue
             del self._tails[tail.path.name]
-            tail.path.unlink(missing_ok=True)
+            self._deleted.add(tail.path.name)
         for stream in ended:
             del self._streams[stream.id]
         self._committed_taken = self._taken

@@ -115,6 +115,7 @@ class Tail:
                 decode(rest)
             except BadFrame:
                 self.stream.torn_at = self.stream.sequence
+                self.offset += len(rest)  # passed: no later leader counts it again
             else:
                 return False  # written between our reading and the owner's end
         self.done = True
