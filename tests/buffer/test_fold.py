@@ -201,8 +201,28 @@ def test_a_segment_is_deleted_once_its_owner_is_gone_and_all_is_committed(
     buffer.settle()
 
     assert [] == list(buffer.directory.iterdir())
+    buffer.settle()
     assert [] == buffer.sql("SELECT * FROM segment")
     assert [] == buffer.sql("SELECT * FROM stream")
+
+
+def test_a_leader_that_dies_between_commit_and_deletion_repeats_nothing(
+    buffer, harvest, monkeypatch
+):
+    writer = buffer.writer()
+    writer.append(harvest(orders=1, active=1))
+    writer.close()
+    with monkeypatch.context() as patch:
+        patch.setattr(Fold, "_committed", lambda *_: None)  # killed right here
+        buffer.settle()
+    assert 1 == len(list(buffer.directory.glob("*.seg")))
+    for _ in range(2):
+        buffer.lead()
+        buffer.settle()
+
+    assert 1.0 == buffer.total("shop.orders")
+    assert 0.0 == buffer.total("http.server.active_requests")
+    assert [] == list(buffer.directory.iterdir())
 
 
 def test_a_segment_outlives_a_commit_that_fails(buffer, harvest, monkeypatch):
