@@ -165,7 +165,9 @@ def test_a_broken_exporter_is_switched_off_for_five_minutes(fakes, clock):
     assert store.cursor == 0
 
 
-def test_what_was_accepted_is_never_sent_again_though_the_cursor_cannot_move(fakes, clock):
+def test_what_was_accepted_is_never_sent_again_though_the_cursor_cannot_move(
+    fakes, clock
+):
     """The disk is full for a minute; the far side sees each record once."""
     store, exporter = fakes.Store(150), fakes.Exporter()
     courier = courier_of(store, exporter, clock)

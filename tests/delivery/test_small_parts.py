@@ -21,7 +21,9 @@ def test_a_cursor_is_named_alike_whatever_the_credentials():
 
 def test_equal_exporters_have_cursors_of_their_own(fakes):
     """Two of a kind are numbered."""
-    assert len(set(cursor_names([fakes.Exporter(), fakes.Exporter(), "tcp://h:1"]))) == 3
+    assert (
+        len(set(cursor_names([fakes.Exporter(), fakes.Exporter(), "tcp://h:1"]))) == 3
+    )
 
 
 def test_a_dear_thread_works_less_often_and_recovers(clock):

@@ -1,5 +1,6 @@
 """Programs in processes of their own, delivering into a file that can be counted."""
 
+import contextlib
 import json
 import os
 import subprocess
@@ -7,6 +8,7 @@ import sys
 import textwrap
 import time
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -81,8 +83,8 @@ class Stage:
         for line in self.lines():
             if "value" in line or "count" in line:
                 sums[line["name"]] += line.get("value", line.get("count"))
-                key = json.dumps([line["name"], line.get("attributes"), line["start"]])
-                seen[key] += 1
+                place = [line[key] for key in ("name", "attributes", "start", "end")]
+                seen[json.dumps(place)] += 1
         assert max(seen.values(), default=1) == 1, "a point was delivered twice"
         return sums
 
@@ -93,9 +95,12 @@ class Stage:
 
     def end(self):
         for process in self.processes:
-            if process.poll() is None:
-                process.kill()
-            process.communicate()
+            process.kill()
+            process.wait()
+            for stream in (process.stdin, process.stdout, process.stderr):
+                with contextlib.suppress(OSError):
+                    if stream is not None:
+                        stream.close()
         for pid in users_of(str(self.folder)):
             os.kill(pid, 9)
 
@@ -103,18 +108,15 @@ class Stage:
 def users_of(folder):
     """Pids of other processes that hold a file below *folder* open."""
     found = []
-    for pid in filter(str.isdigit, os.listdir("/proc")):
-        if int(pid) == os.getpid():
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit() or int(entry.name) == os.getpid():
             continue
         try:
-            targets = [
-                os.readlink(f"/proc/{pid}/fd/{fd}")
-                for fd in os.listdir(f"/proc/{pid}/fd")
-            ]
+            targets = [str(each.readlink()) for each in (entry / "fd").iterdir()]
         except OSError:
             continue
         if any(target.startswith(folder) for target in targets):
-            found.append(int(pid))
+            found.append(int(entry.name))
     return found
 
 

@@ -4,6 +4,7 @@ import random
 import threading
 from collections.abc import Callable
 
+from probekit.buffer.locks import make_private_directory
 from probekit.delivery.patience import Patience
 from probekit.delivery.term import Office, Term
 from probekit.errors import BufferBusy, BufferFailed
@@ -123,6 +124,7 @@ class Leader:
         if lock is None:
             return True
         try:
+            make_private_directory(lock.path.parent)
             with self._office.store.gate:  # no fork between the opening and the locking
                 return lock.try_acquire()
         except OSError as error:

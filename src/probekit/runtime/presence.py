@@ -165,6 +165,8 @@ class Presence:
         registry.on_durable = self.write
         fork.protect(self)
         at_end_of_process(self.end)
+        if self._sidecar is not None and not self._tainted:
+            self._sidecar.ensure()  # now: a process of a moment must not miss it
         if not self._tainted:
             self._awaken()
 
@@ -212,8 +214,6 @@ class Presence:
             if self._leader is not None:
                 self._leader.start()
         at_end_of_process(self.end)
-        if self._sidecar is not None:
-            self._sidecar.ensure()
 
     def _fall_back(self, error: Exception) -> None:
         """The buffer cannot be used: go on in memory, say so once."""

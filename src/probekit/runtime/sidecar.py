@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 FAREWELL_S = 5.0  # for the last deliveries, once the family is gone
 STANDBY_S = 2.0  # longest wait for office; then somebody else's sidecar serves
-_AGAIN_S = 5.0  # between two starts by one process
+_AGAIN_S = (2.0, 60.0)  # shortest and longest pause between two starts
 _PIPE_BYTES = 60_000  # what a pipe takes without a reader
 _STEPPING_STONE_S = 5.0
 
@@ -72,6 +72,7 @@ class Sidecar:
         self._wake = wake
         self._clock = clock
         self._not_before_s = float("-inf")
+        self._again_s = _AGAIN_S[0]
         self._pipe: int | None = None
         self._lock = threading.Lock()
 
@@ -82,12 +83,16 @@ class Sidecar:
             Any; returns at once while another one starts it.
 
         """
-        if is_heard(self._wake) or not self._lock.acquire(blocking=False):
+        if is_heard(self._wake):
+            self._again_s = _AGAIN_S[0]
+            return
+        if not self._lock.acquire(blocking=False):
             return
         try:
             now_s = self._clock.monotonic_s()
             if now_s >= self._not_before_s:
-                self._not_before_s = now_s + _AGAIN_S
+                self._not_before_s = now_s + self._again_s
+                self._again_s = min(2 * self._again_s, _AGAIN_S[1])
                 self._start()
         except Exception as error:
             notice("sidecar", f"the shipping process could not be started: {error}")
