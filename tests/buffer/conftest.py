@@ -44,6 +44,7 @@ TABLE = (ORDERS, LATENCY, DEPTH, ACTIVE)
 
 
 def make_harvest(
+    *,
     orders=None,
     latency=(),
     depth=None,

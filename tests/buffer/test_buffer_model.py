@@ -1,5 +1,4 @@
-"""The buffer against a list: whatever is done in whatever order, nothing is lost,
-nothing is double, and the books balance."""
+"""The buffer against a list: nothing is lost or double, the books balance."""
 
 import random
 import shutil

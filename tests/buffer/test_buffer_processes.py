@@ -193,8 +193,7 @@ os._exit(0)
 @pytest.mark.parametrize("moment", ["idle", "in a transaction"])
 @pytest.mark.parametrize("how", ["os.fork", "raw fork"])
 def test_a_child_that_outlives_its_parent_loses_nothing(tmp_path, how, moment):
-    """Parent forks and ends; a third process opens and closes the buffer; the child
-    records on: every record is counted."""
+    """Fork, parent ends, a third process opens and closes: every record is counted."""
     path = tmp_path / "b.db"
     process = subprocess.Popen(
         [sys.executable, "-c", FORK, str(path), how, moment],
@@ -229,7 +228,7 @@ def test_a_raw_forked_child_never_touches_its_parents_connection(tmp_path):
         code = 1
         try:
             store.status()
-        except Exception as error:  # noqa: BLE001 - told by the exit code
+        except Exception as error:
             code = 0 if "parent process" in str(error) else 2
         finally:
             os._exit(code)

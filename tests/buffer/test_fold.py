@@ -152,8 +152,8 @@ def test_frames_left_behind_go_to_the_cells_of_their_own_time(
     writer.append(harvest(orders=5))
     buffer.settle()
     windows = buffer.sql(
-        "SELECT start_unix_ns, end_unix_ns, value FROM window JOIN point ON window = id "
-        "ORDER BY id"
+        "SELECT start_unix_ns, end_unix_ns, value FROM window "
+        "JOIN point ON window = id ORDER BY id"
     )
     cells = [((s - start_ns) // S, (e - start_ns) // S, v) for s, e, v in windows]
 

@@ -492,9 +492,13 @@ def test_an_interrupted_transaction_is_rolled_back_and_may_be_tried_again(
 ):
     buffer.write(harvest(orders=1))
 
-    with pytest.raises(BufferFailed), buffer.store._writing() as connection:
-        connection.execute("UPDATE series SET sum = 77")
-        buffer.store.interrupt()
+    def fork_comes():
+        with buffer.store._writing() as connection:
+            connection.execute("UPDATE series SET sum = 77")
+            buffer.store.interrupt()
+
+    with pytest.raises(BufferFailed, match="interrupted"):
+        fork_comes()
     assert 1.0 == buffer.total("shop.orders")
     buffer.write(harvest(orders=1))
     assert 2.0 == buffer.total("shop.orders")

@@ -1,4 +1,4 @@
-"""The leader's transaction: windows, points, totals, records, offsets, all or nothing."""
+"""The leader's transaction: windows, totals, records, offsets, all or nothing."""
 
 import json
 import sqlite3

@@ -27,6 +27,7 @@ class Cumulative:
         self,
         connection: sqlite3.Connection,
         totals: Totals,
+        *,
         opened: int,
         since: Cursor,
         through: Cursor,

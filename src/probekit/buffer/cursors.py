@@ -94,7 +94,7 @@ def is_waiting(
     exporter: str,
     contract: DeliveryContract,
 ) -> bool:
-    """Whether the exporter stands before the end, or takes other signals than before."""
+    """Whether the exporter stands before the end, or takes other signals now."""
     row = connection.execute(
         "SELECT signals FROM cursor WHERE exporter = ?",
         (exporter,),
@@ -141,6 +141,7 @@ def portion(
     totals: Totals,
     exporter: str,
     contract: DeliveryContract,
+    *,
     limit: int,
     now_ns: int,
 ) -> Portion:
@@ -259,6 +260,7 @@ def delivered_through(connection: sqlite3.Connection, exporter: str) -> int:
 def dead_letter(
     connection: sqlite3.Connection,
     exporter: str,
+    *,
     reason: str,
     records: int,
     batch: str,

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from zlib import crc32
 
 from probekit.buffer import columns, records
-from probekit.model import Harvest, Series
+from probekit.model import Harvest, Series, Signal
 
 MAGIC = b"PKF1"
 SHIP_NOW = 1
@@ -124,48 +124,48 @@ def _sections(
     if definitions:
         rows = [records.series_row(i, series) for i, series in definitions.items()]
         yield _DEFINITIONS, records.dump(rows).encode("ascii")
-    if harvest.sum_ids:
-        yield (
-            _SUMS,
-            columns.encode_numbers(
-                harvest.sum_ids,
-                harvest.sum_values,
-                harvest.sum_counts,
-            ),
-        )
-    if harvest.gauge_ids:
-        yield (
-            _GAUGES,
-            columns.encode_numbers(
-                harvest.gauge_ids,
-                harvest.gauge_values,
-                harvest.gauge_counts,
-            ),
-        )
+    yield from _numbers(harvest)
     if harvest.raw:
         data, invalid = columns.encode_raw(harvest.raw)
         yield _RAW, data
-        if invalid:
-            key = ("metrics", "invalid")
-            losses[key] = losses.get(key, 0) + invalid  # type: ignore[index,arg-type]
-    if harvest.binned:
-        yield _BINNED, columns.encode_binned(harvest.binned)
+        _lose(losses, "metrics", invalid)
     if harvest.events:
         data, invalid = records.dump_rows(map(records.event_row, harvest.events))
         yield _EVENTS, data
-        if invalid:
-            losses["events", "invalid"] = losses.get(("events", "invalid"), 0) + invalid
+        _lose(losses, "events", invalid)
     if harvest.problems:
-        data, _ = records.dump_rows(map(records.problem_row, harvest.problems))
-        yield _PROBLEMS, data
+        yield (
+            _PROBLEMS,
+            records.dump_rows(map(records.problem_row, harvest.problems))[0],
+        )
     if harvest.spans:
         data, invalid = records.dump_rows(map(records.span_row, harvest.spans))
         yield _SPANS, data
-        if invalid:
-            losses["spans", "invalid"] = losses.get(("spans", "invalid"), 0) + invalid
+        _lose(losses, "spans", invalid)
     if losses:
         rows = [[*key, count] for key, count in losses.items()]
         yield _LOSSES, records.dump(rows).encode("ascii")
+
+
+def _numbers(harvest: Harvest) -> "Iterator[tuple[int, bytes]]":
+    h = harvest
+    if h.sum_ids:
+        data = columns.encode_numbers(h.sum_ids, h.sum_values, h.sum_counts)
+        yield _SUMS, data
+    if h.gauge_ids:
+        data = columns.encode_numbers(h.gauge_ids, h.gauge_values, h.gauge_counts)
+        yield _GAUGES, data
+    if h.binned:
+        yield _BINNED, columns.encode_binned(h.binned)
+
+
+def _lose(
+    losses: "dict[tuple[Signal, str], int]",
+    signal: Signal,
+    count: int,
+) -> None:
+    if count:
+        losses[signal, "invalid"] = losses.get((signal, "invalid"), 0) + count
 
 
 def _decode_body(body: bytes) -> "tuple[Harvest, dict[int, Series]]":

@@ -4,10 +4,10 @@ import json
 from typing import Any
 
 from probekit.buffer.cursors import DEAD_LETTER_BYTES
+from probekit.buffer.parcel import Parcel
 from probekit.buffer.records import event_row, span_row
 from probekit.histogram import Histogram
 from probekit.model import Point, Window
-from probekit.buffer.parcel import Parcel
 
 
 def letter(parcel: Parcel) -> str:

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 
 from probekit.model import Batch, Window
 
-
 WHOLE = 1 << 62  # above any series id: all of the window
 
 

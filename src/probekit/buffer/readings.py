@@ -3,6 +3,7 @@
 import json
 import sqlite3
 from collections.abc import Iterator
+from typing import Any
 
 from probekit.buffer.parcel import Cursor
 from probekit.buffer.records import load_attributes, load_span
@@ -25,21 +26,13 @@ def points_between(
         "ORDER BY window, series LIMIT ?",
         (since.window, since.series, *through, limit),
     )
-    return [(row[0], _point(totals, *row[1:])) for row in rows]
+    return [(row[0], _point(totals, row[1:])) for row in rows]
 
 
-def _point(
-    totals: Totals,
-    series_id: int,
-    count: int,
-    value: float,
-    total: "float | None",
-    low: "float | None",
-    high: "float | None",
-    bins: "bytes | None",
-) -> Point:
+def _point(totals: Totals, row: "tuple[Any, ...]") -> Point:
+    series_id, count, value, total, low, high, bins = row
     series = totals.series(series_id)
-    if bins is None or low is None or high is None:
+    if bins is None:
         return Point(series, value, count, total, series_id)
     histogram = Histogram.from_blob(bins, value, low, high)
     return Point(series, histogram, count, None, series_id)

@@ -40,7 +40,7 @@ def _foreign(value: object) -> Any:
 
 
 def dump_rows(rows: "Iterable[list[Any]]") -> "tuple[bytes, int]":
-    """JSON of rows, and how many were left out because nothing could be made of them."""
+    """JSON of rows, and how many were left out because JSON cannot take them."""
     every = list(rows)
     try:
         return dump(every).encode("ascii"), 0

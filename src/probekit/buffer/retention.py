@@ -157,7 +157,7 @@ def _expire(connection: sqlite3.Connection, signal: Signal, before_ns: int) -> b
 
 
 def _oldest_run(connection: sqlite3.Connection, signal: Signal, before_ns: int) -> int:
-    """Last number of the first chunk of which all ended before *before_ns*; 0 for none."""
+    """Last number of the first chunk that ended before *before_ns*; 0 for none."""
     table, number = accounts.TABLE[signal]
     end = _chunk_end(connection, signal)
     young = connection.execute(
@@ -172,7 +172,8 @@ def _chunk_end(connection: sqlite3.Connection, signal: Signal) -> int:
     """Where the oldest chunk ends that one transaction may delete; 0 for none."""
     if signal == "metrics":
         row = connection.execute(
-            "SELECT max(window) FROM (SELECT window FROM point ORDER BY window LIMIT ?)",
+            "SELECT max(window) FROM "
+            "(SELECT window FROM point ORDER BY window LIMIT ?)",
             (_POINTS_A_PASS,),
         ).fetchone()[0]
         bare = connection.execute("SELECT min(id) FROM window").fetchone()[0]

@@ -152,7 +152,7 @@ class _Stream:
         )
 
     def _writable(self) -> "tuple[OpenSegment, int]":
-        """The segment to append to and its length; a new one where the old will not do."""
+        """The segment to append to and its length; a new one where it will not do."""
         limit = max(self._limit_bytes, _DEFINITIONS_SHARE * self._defined_bytes)
         if self.segment is not None and not self._torn:
             size_bytes = self.segment.size_bytes()

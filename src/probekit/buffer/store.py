@@ -109,7 +109,7 @@ class Store:
         self._database.close(memory=True)
 
     def interrupt(self) -> None:
-        """Stop a running statement (before a fork); its call fails, to be tried again."""
+        """Stop a running statement before a fork; its call fails, to be tried again."""
         self._database.interrupt()
 
     def abandon(self) -> None:
@@ -158,8 +158,8 @@ class Store:
                     self._totals,
                     exporter,
                     contract,
-                    limit,
-                    self._clock.wall_ns(),
+                    limit=limit,
+                    now_ns=self._clock.wall_ns(),
                 )
                 if found.through == found.since:
                     return None
@@ -180,10 +180,10 @@ class Store:
             windows = running.fill(
                 connection,
                 self._totals,
-                self._database.opened,
-                found.since,
-                found.through,
-                windows,
+                opened=self._database.opened,
+                since=found.since,
+                through=found.through,
+                windows=windows,
             )
         return Parcel(
             self._buffer_id,
@@ -231,10 +231,10 @@ class Store:
             cursors.dead_letter(
                 connection,
                 exporter,
-                reason[:_ERROR_LENGTH],
-                count,
-                text,
-                now_ns,
+                reason=reason[:_ERROR_LENGTH],
+                records=count,
+                batch=text,
+                now_ns=now_ns,
             )
             self._pass(connection, exporter, parcel)
 

@@ -15,6 +15,18 @@ from probekit.buffer.records import load_attributes, sql_json, sql_text
 from probekit.histogram import Histogram
 from probekit.model import Series
 
+_COLUMNS = (
+    "count",
+    "sum",
+    "last",
+    "min",
+    "max",
+    "p50",
+    "p95",
+    "p99",
+    "bins",
+    "updated_unix_ns",
+)
 _LARGEST = 1.7976931348623157e308
 
 
@@ -165,12 +177,11 @@ class Totals:
         between: Callable[[], None],
     ) -> None:
         """Write what was touched."""
-        columns = "count sum last min max p50 p95 p99 bins updated_unix_ns".split()
         rows = [
             (series_id, *_columns(self._known[series_id]), now_ns)
             for series_id in sorted(self._touched)
         ]
-        sql.update(connection, "series", columns, rows, between=between)
+        sql.update(connection, "series", _COLUMNS, rows, between=between)
         self._touched.clear()
 
 
