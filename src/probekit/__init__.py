@@ -46,6 +46,8 @@ if TYPE_CHECKING:
     from probekit.recording.instruments import gauge as gauge
     from probekit.recording.instruments import histogram as histogram
     from probekit.recording.instruments import up_down_counter as up_down_counter
+    from probekit.recording.modules import instrument as instrument
+    from probekit.recording.modules import uninstrument as uninstrument
     from probekit.recording.probe import probe as probe
     from probekit.recording.registry import observe as observe
     from probekit.recording.registry import suppress as suppress
@@ -76,6 +78,8 @@ _HOMES = {
     "status": "runtime",
     "Client": "runtime",
     "Status": "runtime",
+    "instrument": "recording.modules",
+    "uninstrument": "recording.modules",
     "instrument_libraries": "integrations.libraries",
     "exporters": "",
     "ProbekitError": "errors",

@@ -6,6 +6,7 @@ origin counts it, and the others see that wrapper's frame in the traceback.
 """
 
 from collections.abc import Mapping
+from threading import local
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -21,6 +22,7 @@ from probekit.recording.stack import (
     trails_of,
 )
 from probekit.recording.template import FILENAME
+from probekit.recording.woven import is_woven
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,7 +48,7 @@ Trie: TypeAlias = "dict[Any, Any]"
 class Problems:
     """All problems of this process since their last harvest."""
 
-    __slots__ = ("_groups", "_known", "_registry", "_retired")
+    __slots__ = ("_groups", "_known", "_last", "_registry", "_retired")
 
     def __init__(self, registry: "Registry") -> None:
         """Start empty."""
@@ -54,6 +56,7 @@ class Problems:
         self._groups: dict[tuple[Any, ...], Group] = {}
         self._retired: list[Group] = []
         self._known: list[Trie] = []  # one entry for each end, to be emptied
+        self._last = local()  # what passed a woven function last, see passed()
 
     def meet(
         self,
@@ -74,9 +77,11 @@ class Problems:
 
         """
         trace = error.__traceback__
-        if trace is not None:
-            trace = trace.tb_next  # the first frame is the wrapper that asks
-        own, is_counted = _own_frames(trace, started_s)
+        # The first frame asks: a wrapper, or the function itself when it is woven.
+        asks = trace and trace.tb_frame.f_code
+        if trace is not None and asks is not None and not is_woven(asks):
+            asks, trace = None, trace.tb_next
+        own, is_counted = self._own_frames(error, trace, started_s, asks)
         if is_counted:
             return
         try:
@@ -85,7 +90,9 @@ class Problems:
                 return
             codes = _codes(trace)
             if len(codes) == own and len(self._known) < KNOWN_LIMIT:
-                self._remember(known, type(error), codes, append, group)
+                path = codes[1:] if asks else codes
+                if not any(map(is_woven, path)):  # their turn to count may come
+                    self._remember(known, type(error), path, append, group)
             now_s = perf_counter()
             group.times_s.append(now_s)
             self.sample(group, error, {"code.function.name": function}, now_s)
@@ -93,6 +100,49 @@ class Problems:
             raise  # the wrapper marks this call, so that the next one tries again
         except Exception as failure:
             self._fail(failure)
+
+    def passed(self, error: BaseException, started_s: float) -> None:
+        """Note that a woven function, begun at *started_s*, has counted *error*.
+
+        Wrappers are found in tracebacks with their start; woven functions keep theirs
+        where nobody sees it.
+        """
+        self._last.passed = id(error), started_s
+
+    def _own_frames(
+        self,
+        error: BaseException,
+        trace: "TracebackType | None",
+        started_s: float,
+        asks: "CodeType | None" = None,
+    ) -> "tuple[int, bool]":
+        """How many frames belong to this journey, and whether a probe has counted it.
+
+        The frame of a wrapper below tells when its call began: since *started_s*, and
+        it has counted the exception; before, and an older journey of the same exception
+        object begins there (one object raised again and again). *asks* is the woven
+        code that wants to know, whose own frame is the first.
+        """
+        own, first = 0, trace
+        while trace is not None and own < WALK_LIMIT:
+            frame = trace.tb_frame
+            code = frame.f_code
+            inner_s = None
+            if code.co_filename == FILENAME:
+                inner_s = _start_of(frame, code)
+            elif is_woven(code) and not (own == 0 and code is asks):
+                inner_s = self._passed_at(error)
+            if inner_s is not None and inner_s >= started_s:
+                return own, True
+            if inner_s is not None:
+                return _journey(first), False
+            trace = trace.tb_next
+            own += 1
+        return own, False
+
+    def _passed_at(self, error: BaseException) -> "float | None":
+        passed = getattr(self._last, "passed", None)
+        return passed[1] if passed is not None and passed[0] == id(error) else None
 
     def _remember(
         self,
@@ -155,7 +205,7 @@ class Problems:
         any are given, still make an event.
         """
         trace = error.__traceback__
-        own, is_counted = _own_frames(trace, float("-inf"))
+        own, is_counted = self._own_frames(error, trace, float("-inf"))
         if is_counted and not attributes:
             return
         steps = WALK_LIMIT if is_counted else own
@@ -214,28 +264,6 @@ class Problems:
         """In a forked child: what occurred belongs to the parent."""
         for group in self._retired + list(self._groups.values()):
             group.forget()
-
-
-def _own_frames(trace: "TracebackType | None", started_s: float) -> "tuple[int, bool]":
-    """How many frames belong to this journey, and whether a probe has counted it.
-
-    The frame of a wrapper below tells when its call began: since *started_s*, and it
-    has counted the exception; before, and an older journey of the same exception
-    object begins there (one object raised again and again).
-    """
-    own, first = 0, trace
-    while trace is not None and own < WALK_LIMIT:
-        frame = trace.tb_frame
-        code = frame.f_code
-        if code.co_filename == FILENAME:
-            inner_s = _start_of(frame, code)
-            if inner_s is not None and inner_s >= started_s:
-                return own, True
-            if inner_s is not None:
-                return _journey(first), False
-        trace = trace.tb_next
-        own += 1
-    return own, False
 
 
 def _journey(trace: "TracebackType | None") -> int:

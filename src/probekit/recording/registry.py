@@ -102,6 +102,11 @@ class Registry:
             self.handles.append(made)
         return winner
 
+    def adopt(self, handle: Handle) -> None:
+        """Take a handle of a kind of its own for a series that has none yet."""
+        if self._handle_by_id.setdefault(handle.series_id, handle) is handle:
+            self.handles.append(handle)
+
     def due(self) -> bool:
         """Give attention because the watch has run out.
 

@@ -1,0 +1,196 @@
+"""Instruments whole modules: those imported already, and those imported later.
+
+``instrument`` is a wish about names; what it finds is woven function by function (see
+``weave``), and ``uninstrument`` takes all of it back.
+"""
+
+import gc
+import sys
+from collections.abc import Iterable, Iterator
+from threading import RLock
+from types import FunctionType, ModuleType
+
+from probekit.notice import notice
+from probekit.recording.discovery import functions_of
+from probekit.recording.hot import Thermostat
+from probekit.recording.importhook import PatternFinder
+from probekit.recording.pattern import Rule, checked_rule
+from probekit.recording.quiet import is_disabled
+from probekit.recording.registry import REGISTRY, Registry
+from probekit.recording.stitch import Stitch
+from probekit.recording.woven import Gate, is_woven
+from probekit.recording.wrapper import is_wrapper
+
+
+class Instrumentation:
+    """All that is instrumented into one registry.
+
+    Attributes:
+        gate: The registry as woven code sees it.
+        left: Functions that were meant and are as they were, with the reason.
+    """
+
+    def __init__(self, registry: Registry = REGISTRY) -> None:
+        """Start with nothing."""
+        self.gate = Gate(registry)
+        self.left: dict[str, str] = {}
+        self._rules: list[Rule] = []
+        self._stitches: list[Stitch] = []
+        self._finder = PatternFinder(self._matters, self.weave_module)
+        self._thermostat = Thermostat(lambda: self._stitches[:])
+        # An import on another thread may weave while this one does.
+        self._lock = RLock()
+
+    def add(self, rule: Rule) -> None:
+        """Weave what *rule* means, now and at later imports."""
+        with self._lock:
+            if rule not in self._rules:
+                self._rules.append(rule)
+        self.gate.registry.observe(self._look)
+        self._finder.install()
+        for name, module in list(sys.modules.items()):
+            if self._matters(name) and isinstance(module, ModuleType):
+                self.weave_module(module)
+
+    def weave_module(self, module: ModuleType) -> None:
+        """Weave what the rules mean of *module*; never raises."""
+        name = getattr(module, "__name__", "")
+        try:
+            with self._lock:
+                for rule in self._rules:
+                    if rule.takes_module(name):
+                        self._weave_all(module, rule)
+        except Exception as error:
+            notice("instrument", f"{name} was not instrumented: {error!r}")
+
+    def __iter__(self) -> Iterator[Stitch]:
+        """The stitches of functions that live."""
+        return (stitch for stitch in self._stitches if stitch.function is not None)
+
+    def release(self, function: FunctionType) -> None:
+        """Put the code of *function* back: it is to be recorded in another way."""
+        with self._lock:
+            for stitch in self._stitches[:]:
+                if stitch.owns(function.__code__):
+                    function.__code__ = stitch.original
+                    self._stitches.remove(stitch)
+                    return
+
+    def undo(self) -> None:
+        """Put every original back, and forget the rules."""
+        with self._lock:
+            self._finder.remove()
+            self._rules.clear()
+            self.left.clear()
+            stitches, self._stitches = self._stitches, []
+            for stitch in stitches:
+                stitch.untie()
+            if stitches:
+                self._untie_copies(stitches)
+
+    def _weave_all(self, module: ModuleType, rule: Rule) -> None:
+        for function in functions_of(module, properties=rule.properties):
+            self._weave(function, module.__name__, rule)
+
+    def _weave(self, function: FunctionType, module: str, rule: Rule) -> None:
+        name = f"{module}.{function.__qualname__}"
+        code = function.__code__
+        if is_woven(code) or is_wrapper(function):
+            return
+        if not rule.takes_function(name, code.co_name):
+            return
+        try:
+            stitch = Stitch(
+                function, name, self.gate, min_duration_s=rule.min_duration_s
+            )
+            self._stitches.append(stitch)
+            stitch.tie()
+        except Exception as error:
+            self.left[name] = str(error) or type(error).__name__
+
+    def _untie_copies(self, stitches: "list[Stitch]") -> None:
+        """Functions that were made from a woven one's code have their own reference."""
+        originals = {
+            id(code): stitch.original
+            for stitch in stitches
+            for code in (stitch.code, stitch.hot and stitch.hot.code)
+            if code
+        }
+        for each in gc.get_objects():
+            if type(each) is FunctionType and id(each.__code__) in originals:
+                each.__code__ = originals[id(each.__code__)]
+
+    def _matters(self, name: str) -> bool:
+        return any(rule.takes_module(name) for rule in self._rules)
+
+    def _look(self, observer: object) -> None:
+        """At each drain: who is hot, and losses that woven code could only count."""
+        del observer
+        self._thermostat.look()
+        self.gate.count_missed()
+
+
+INSTRUMENTATION = Instrumentation()
+
+
+def instrument(
+    *patterns: str,
+    exclude: "str | Iterable[str]" = (),
+    min_duration_s: "float | None" = None,
+    properties: bool = False,
+    dunders: bool = False,
+) -> None:
+    """Time every function of whole modules, those imported already and later.
+
+    Covers functions, methods, classmethods, staticmethods, coroutines, generators,
+    async generators, methods of nested classes, and functions under decorators, of
+    modules whose names match. Nothing else about them changes: each function stays
+    the same object, so whoever holds it, under any name, calls the timed code. Left
+    alone are generated code (dataclasses, attrs, namedtuples), protocols, lambdas,
+    functions inside functions, C functions, functions of other modules, and functions
+    that ``probe`` decorates.
+
+    A function called more than 20,000 times a second is counted exactly and timed
+    every 16th time until it cools down; those calls have the attribute
+    ``probekit.timed_every``.
+
+    Args:
+        patterns: Names of modules, with ``*`` and ``?``; ``"shop.*"`` is the package
+            ``shop`` and everything in it, ``"shop"`` that one module.
+        exclude: The same for modules and for functions by their full names that are
+            to be left alone.
+        min_duration_s: Leave a span for each call that takes at least so long,
+            seconds; counts and durations stay exact. None for no spans.
+        properties: Also time the getters of properties.
+        dunders: Also time ``__dunder__`` functions, ``__init__`` among them.
+
+    Raises:
+        ConfigError: A pattern would match everything, or an argument is of a wrong
+            kind.
+
+    Threads:
+        Any; functions running meanwhile finish as they began. Asking again changes
+        nothing for what is timed already. Does nothing with ``PROBEKIT_DISABLE=1``.
+
+    Example:
+        >>> instrument("shop.*", exclude=["shop.vendor.*"])
+        >>> uninstrument()
+
+    """
+    rule = checked_rule(
+        patterns, exclude, min_duration_s, properties=properties, dunders=dunders
+    )
+    if not is_disabled():
+        INSTRUMENTATION.add(rule)
+
+
+def uninstrument() -> None:
+    """Put back everything that ``instrument`` and ``instrument_libraries`` changed.
+
+    Functions that run meanwhile finish as they began, and record that call.
+    """
+    INSTRUMENTATION.undo()
+    # Rooms further out may only be called where somebody has loaded them.
+    libraries = sys.modules.get("probekit.integrations.libraries")
+    if libraries is not None:
+        libraries.uninstall()

@@ -1,0 +1,133 @@
+"""The two tables beside the bytes: who handles exceptions, and which line is where.
+
+Formats of CPython 3.11 to 3.13 (Objects/exception_handling_notes.txt and
+Objects/locations.md in its source).
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from typing import NamedTuple
+
+_LONG, _NO_COLUMNS, _NOWHERE = 14, 13, 15
+_ONE_LINE_FIRST, _ONE_LINE_LAST = 10, 12
+_ENTRY = re.compile(rb"[\x80-\xff][\x00-\x7f]*")
+_ENTRY_UNITS = 8  # most units that one entry of the location table covers
+
+
+class Guard(NamedTuple):
+    """Units ``[start, end)`` whose exceptions go to *target*.
+
+    Attributes:
+        start: First unit.
+        end: Unit after the last.
+        target: First unit of the handler.
+        depth: Values that stay on the stack.
+        lasti: Whether the handler also gets the place of the failure.
+    """
+
+    start: int
+    end: int
+    target: int
+    depth: int
+    lasti: bool
+
+
+def read_guards(table: bytes) -> "list[Guard]":
+    """Read an exception table."""
+    numbers = _numbers(table)
+    guards = []
+    for start in numbers:
+        length, target, packed = next(numbers), next(numbers), next(numbers)
+        lasti = bool(packed & 1)
+        guards.append(Guard(start, start + length, target, packed >> 1, lasti))
+    return guards
+
+
+def write_guards(guards: "list[Guard]") -> bytes:
+    """Write an exception table; the interpreter searches it by the starts."""
+    table = bytearray()
+    for start, end, target, depth, lasti in sorted(guards):
+        begin = len(table)
+        table += _number(start)
+        table += _number(end - start)
+        table += _number(target)
+        table += _number(depth << 1 | lasti)
+        table[begin] |= 0x80
+    return bytes(table)
+
+
+def _numbers(table: bytes) -> Iterator[int]:
+    value = 0
+    for byte in table:
+        value = value << 6 | byte & 0x3F
+        if not byte & 0x40:
+            yield value
+            value = 0
+
+
+@lru_cache(maxsize=4096)
+def _number(value: int) -> bytes:
+    parts = [value & 0x3F]
+    while value := value >> 6:
+        parts.append(value & 0x3F | 0x40)
+    return bytes(reversed(parts))
+
+
+def moved_locations(
+    table: bytes,
+    growths: Iterable[tuple[int, int]],
+    tail: int,
+) -> bytes:
+    """Rewrite a location table for code in which something was put.
+
+    Args:
+        table: Of the function's own code.
+        growths: Old unit and number of units put in there, in order; they get the
+            location of that unit.
+        tail: Units at the end that have no location.
+
+    """
+    out = bytearray()
+    unit = copied = 0
+    grown = iter([*growths, (1 << 62, 0)])
+    place, growth = next(grown)
+    for entry in _ENTRY.finditer(table):
+        units = (table[entry.start()] & 7) + 1
+        unit += units
+        if unit <= place:
+            continue
+        while unit > place:
+            units += growth
+            place, growth = next(grown)
+        out += table[copied : entry.start()]
+        out += _stretched(entry.group(), units)
+        copied = entry.end()
+    out += table[copied:]
+    out += _stretched(bytes([0x80 | _NOWHERE << 3]), tail)
+    return bytes(out)
+
+
+@lru_cache(maxsize=1024)
+def _stretched(entry: bytes, length: int) -> bytes:
+    """The same place for another number of units."""
+    kind, place = entry[0] >> 3 & 15, entry[1:]
+    first = min(length, _ENTRY_UNITS)
+    out = bytes([0x80 | kind << 3 | first - 1]) + place
+    # A step to another line is made once; what follows stays on it.
+    if _ONE_LINE_FIRST <= kind <= _ONE_LINE_LAST:
+        kind = _ONE_LINE_FIRST
+    elif kind in {_LONG, _NO_COLUMNS}:
+        place = _on_the_same_line(place)
+    whole, rest = divmod(length - first, _ENTRY_UNITS)
+    out += (bytes([0x80 | kind << 3 | _ENTRY_UNITS - 1]) + place) * whole
+    if rest:
+        out += bytes([0x80 | kind << 3 | rest - 1]) + place
+    return out
+
+
+def _on_the_same_line(place: bytes) -> bytes:
+    step = 1
+    while place[step - 1] & 0x40:
+        step += 1
+    return b"\0" + place[step:]

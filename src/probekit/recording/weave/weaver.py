@@ -1,0 +1,185 @@
+"""Puts the parts together: one code object in, one that records out."""
+
+import sys
+from bisect import bisect_left
+from opcode import opmap
+from types import CodeType
+from typing import Any, cast
+
+from probekit.recording.weave.layout import JUMPS, Layout, Site, finder, instruction
+from probekit.recording.weave.snippets import (
+    STACK_MORE,
+    Kind,
+    Rescued,
+    Snippets,
+    constants,
+    snippets,
+)
+from probekit.recording.weave.strands import Strands
+from probekit.recording.weave.tables import (
+    Guard,
+    moved_locations,
+    read_guards,
+    write_guards,
+)
+
+_VERSION = sys.version_info[:2]
+CAN_WEAVE = sys.implementation.name == "cpython" and (3, 11) <= _VERSION < (3, 14)
+
+_RETURN_VALUE = opmap["RETURN_VALUE"]
+_RETURN_CONST = opmap.get("RETURN_CONST", _RETURN_VALUE)
+_YIELD_VALUE = opmap["YIELD_VALUE"]
+_RESUME = opmap.get("RESUME", _RETURN_VALUE)
+_SUSPENDS = 0x20 | 0x80 | 0x200  # generators, coroutines, async generators
+_CLOSES_AT_ONCE = 4  # bit of RESUME from 3.13 on, see _stay_closable
+_SITES = finder({*JUMPS, _RETURN_VALUE, _RETURN_CONST})
+_NARROW = 120  # of constants and names each, ours included, one byte has room for
+
+
+class Unweavable(Exception):
+    """This code has a form that is not known; the function is left as it is."""
+
+
+def weave(code: CodeType, strands: Strands) -> CodeType:
+    """Return *code* with the recording inside.
+
+    Everything that Python code can see of it stays, but for its bytes, its constants,
+    one name and the size of its stack.
+
+    Args:
+        code: Of a function; must not be woven already.
+        strands: What it calls.
+
+    Raises:
+        Unweavable: The interpreter or the form of the code is not known.
+
+    """
+    if not CAN_WEAVE:
+        raise Unweavable("this interpreter's code is not known")
+    raw = code.co_code
+    if code.co_flags & _SUSPENDS:
+        raw = _stay_closable(raw)
+    wide = max(len(code.co_consts), len(code.co_names)) > _NARROW
+    kind = Kind(strands.tick is not None, strands.slow is not None, wide)
+    parts = snippets(kind, len(code.co_consts), len(code.co_names))
+    begin = _begin(raw)
+    sites, returns = _sites(raw, begin, parts.epilogue)
+    layout = Layout(raw, sites, begin, len(parts.prologue) // 2)
+    woven = layout.join(parts.prologue)
+    rescues = len(woven) // 2
+    # Both are new in 3.11, which type checkers for 3.10 do not know.
+    theirs, replace = cast("Any", code).co_exceptiontable, cast("Any", code.replace)
+    guards = _guards(read_guards(theirs), layout, begin, returns)
+    guards = [
+        Guard(layout.moved(g.start), layout.moved(g.end), t, g.depth + 1, g.lasti)
+        for g in guards
+        for t in [layout.moved(g.target) if g.target >= 0 else rescues + parts.failed]
+    ]
+    guards += _our_guards(
+        parts, [_epilogue_at(layout, r, parts) for r in returns], rescues
+    )
+    woven_code: CodeType = replace(
+        co_code=woven + parts.rescues,
+        co_consts=code.co_consts + constants(strands),
+        co_names=(*code.co_names, "deadline"),
+        co_stacksize=code.co_stacksize + STACK_MORE,
+        co_linetable=moved_locations(
+            code.co_linetable, layout.growths(), len(parts.rescues) // 2
+        ),
+        co_exceptiontable=write_guards(guards),
+    )
+    return woven_code
+
+
+def _begin(raw: bytes) -> int:
+    """Where the function's own work begins: after its first RESUME."""
+    at = raw[::2].find(_RESUME)
+    if at < 0 or raw[2 * at + 1] & 3:
+        raise Unweavable("it does not begin with RESUME")
+    return at + 1
+
+
+def _sites(raw: bytes, begin: int, epilogue: bytes) -> "tuple[list[Site], list[Site]]":
+    """All jumps and returns, and the returns alone, which become epilogues."""
+    sites = [Site(raw, found.start()) for found in _SITES.finditer(raw[::2], begin)]
+    returns = [site for site in sites if site.target < 0]
+    for site in returns:
+        if site.code == _RETURN_VALUE:
+            site.replace(epilogue)
+        else:
+            site.replace(instruction(opmap["LOAD_CONST"], site.arg) + epilogue)
+    return sites, returns
+
+
+def _stay_closable(raw: bytes) -> bytes:
+    """Have the interpreter run our handler when a generator is closed.
+
+    Since 3.12 it drops the frame of a generator that is suspended outside any ``try``
+    without running it; where that is so is marked by the compiler.
+    """
+    if _VERSION < (3, 12):
+        return raw
+    changed = bytearray(raw)
+    for at in range(0, len(raw), 2):
+        if _VERSION >= (3, 13):
+            if raw[at] == _RESUME:
+                changed[at + 1] &= ~_CLOSES_AT_ONCE
+        elif raw[at] == _YIELD_VALUE:
+            changed[at + 1] = max(raw[at + 1], 2)
+    return bytes(changed)
+
+
+def _guards(
+    theirs: "list[Guard]",
+    layout: Layout,
+    begin: int,
+    returns: "list[Site]",
+) -> "list[Guard]":
+    """The function's own handlers, and ours (target -1) wherever it has none.
+
+    In old units. What stands before the prologue has no start on its stack yet, and
+    what is woven in is nobody's: neither is guarded.
+    """
+    whole: list[Guard] = []
+    at, end = begin, len(layout.raw) // 2
+    for guard in theirs:
+        if guard.end <= begin:
+            continue
+        start = max(guard.start, begin)
+        whole += (Guard(at, start, -1, 0, lasti=False), guard._replace(start=start))
+        at = guard.end
+    whole.append(Guard(at, end, -1, 0, lasti=False))
+    pieces: list[Guard] = []
+    starts = [site.start for site in returns]
+    for guard in whole:
+        at = guard.start
+        for site in returns[bisect_left(starts, at) :]:
+            if site.start >= guard.end:
+                break
+            pieces.append(guard._replace(start=at, end=site.start))
+            at = site.end
+        pieces.append(guard._replace(start=at))
+    return [piece for piece in pieces if piece.start < piece.end]
+
+
+def _epilogue_at(layout: Layout, site: Site, parts: Snippets) -> int:
+    loads = len(site.new or b"") - len(parts.epilogue)  # the constant, if it is one
+    return layout.moved(site.start) + loads // 2
+
+
+def _our_guards(parts: Snippets, epilogues: "list[int]", rescues: int) -> "list[Guard]":
+    """The handlers of the calls into Python that are woven in."""
+    places: list[tuple[int, Rescued]] = [
+        (at, each) for at in epilogues for each in parts.guarded
+    ]
+    places += ((rescues, each) for each in parts.guarded_rescues)
+    return [
+        Guard(
+            at + each.start,
+            at + each.end,
+            rescues + each.rescue,
+            each.depth,
+            lasti=False,
+        )
+        for at, each in places
+    ]
