@@ -8,6 +8,7 @@ import pytest
 from probekit.buffer import schema
 from probekit.buffer.database import MARK
 from probekit.buffer.locks import FileLock
+from probekit.buffer.meta import stored_resource
 from probekit.buffer.read_only import covers, delivered, open_reader, read_status
 from probekit.buffer.store import Store
 from probekit.errors import BufferBusy, BufferCorrupt, BufferFailed
@@ -299,7 +300,7 @@ def test_the_resource_of_the_file_speaks_when_none_is_given(tmp_path, clock, har
     first.dispose()
     second = Store(tmp_path / "b.db", clock=clock)
     with second._reading() as connection:
-        found = second._stored_resource(connection)
+        found = stored_resource(connection)
     second.dispose()
 
     assert resource == found

@@ -3,9 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from probekit.buffer.cumulative import copy_of
 from probekit.errors import BufferFailed
 from probekit.histogram import Histogram
-from probekit.model import Event, Problem, Series, Signal, Span
+from probekit.model import Event, Point, Problem, Series, Signal, Span, Window
 
 
 class Superseded(BufferFailed):
@@ -91,6 +92,20 @@ class Closing:
     gone_segments: "list[str]" = field(default_factory=list)
     gone_streams: "list[str]" = field(default_factory=list)
 
+    def __bool__(self) -> bool:
+        """Whether there is anything to commit."""
+        return bool(
+            self.cells
+            or self.events
+            or self.spans
+            or self.problems
+            or self.losses
+            or self.segments
+            or self.streams
+            or self.gone_segments
+            or self.gone_streams,
+        )
+
 
 @dataclass(slots=True)
 class Folded:
@@ -111,3 +126,34 @@ class Folded:
     end_ns: int
     segments: "dict[str, SegmentRow]"
     streams: "dict[str, StreamRow]"
+
+
+@dataclass(frozen=True, slots=True)
+class FoldState:
+    """What one reading found.
+
+    Attributes:
+        ship_now: A frame that is not yet committed asks to be shipped at once.
+        records_waiting: Records folded and not yet committed.
+        closed: Windows were closed early because memory would have grown too much.
+    """
+
+    ship_now: bool = False
+    records_waiting: int = 0
+    closed: bool = False
+
+
+def open_window(cell: ClosedCell) -> Window:
+    """A window that is still open, for live views; its histograms are copies."""
+    points = tuple(
+        Point(series, copy_of(value) if isinstance(value, Histogram) else value, count)
+        for series, value, count in cell.points
+    )
+    return Window(
+        0,
+        cell.start_ns,
+        cell.end_ns,
+        points,
+        cell.epoch,
+        cell.measurements,
+    )

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from probekit.buffer import accounts
 from probekit.buffer.accounts import Refusal
-from probekit.buffer.parcel import WHOLE, Cursor
+from probekit.buffer.parcel import WHOLE, Cursor, Parcel
 from probekit.buffer.readings import (
     events_between,
     points_between,
@@ -227,6 +227,15 @@ def window_refusals(window: Window) -> "list[Refusal]":
     return [
         Refusal("metrics", window.id, point.series_id, point.count)
         for point in window.points
+    ]
+
+
+def parcel_refusals(parcel: Parcel) -> "list[Refusal]":
+    """A refusal for each record."""
+    return [
+        *(r for window in parcel.windows for r in window_refusals(window)),
+        *(Refusal("events", event.number) for event in parcel.events),
+        *(Refusal("spans", span.number) for span in parcel.spans),
     ]
 
 

@@ -8,13 +8,17 @@ committed is read again from the committed offset, what was is never read again.
 import os
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from probekit.buffer import segment_files
 from probekit.buffer.cells import Cell
-from probekit.buffer.closing import ClosedCell, Closing, Folded, Superseded
-from probekit.buffer.cumulative import copy_of
+from probekit.buffer.closing import (
+    Closing,
+    Folded,
+    FoldState,
+    Superseded,
+    open_window,
+)
 from probekit.buffer.frames import SHIP_NOW, BadFrame, Frame, decode
 from probekit.buffer.harvests import Intake
 from probekit.buffer.memory_journal import MEMORY_SEGMENT, MemoryJournal
@@ -22,24 +26,10 @@ from probekit.buffer.store import Store
 from probekit.buffer.tails import LOCAL_ID_LIMIT, Stream, Tail
 from probekit.buffer.timeline import Timeline
 from probekit.clock import SYSTEM_CLOCK, Clock
-from probekit.histogram import Histogram
-from probekit.model import Harvest, Point, Series, Window
+from probekit.model import Harvest, Series, Window
 from probekit.observer import SeriesTable
 
-
-@dataclass(frozen=True, slots=True)
-class FoldState:
-    """What one reading found.
-
-    Attributes:
-        ship_now: A frame that is not yet committed asks to be shipped at once.
-        records_waiting: Records folded and not yet committed.
-        closed: Windows were closed early because memory would have grown too much.
-    """
-
-    ship_now: bool = False
-    records_waiting: int = 0
-    closed: bool = False
+__all__ = ["Fold", "FoldState"]
 
 
 class Fold:
@@ -248,7 +238,7 @@ class Fold:
     def _commit(self, gone: "list[Tail]", ended: "list[Stream]") -> int:
         bounds = self._timeline.bounds()
         closing = self._closing(ended, bounds)
-        if _has_content(closing):
+        if closing:
             try:
                 last = self._store.commit(closing)
             except Superseded:
@@ -359,7 +349,7 @@ class Fold:
         with self._lock:
             bounds = self._timeline.bounds()
             cells = self._intake.closed(self._table.series, bounds, Cell())
-            return tuple(map(_window, cells))
+            return tuple(map(open_window, cells))
 
     def covers(self, segment: str, offset: int) -> bool:
         """Whether all up to *offset* of *segment* is committed.
@@ -373,32 +363,3 @@ class Fold:
             if tail is not None:
                 return tail.committed >= offset
             return not (self._source / segment).exists()
-
-
-def _has_content(closing: Closing) -> bool:
-    return bool(
-        closing.cells
-        or closing.events
-        or closing.spans
-        or closing.problems
-        or closing.losses
-        or closing.segments
-        or closing.gone_segments
-        or closing.gone_streams
-        or closing.streams
-    )
-
-
-def _window(cell: ClosedCell) -> Window:
-    points = tuple(
-        Point(series, copy_of(value) if isinstance(value, Histogram) else value, count)
-        for series, value, count in cell.points
-    )
-    return Window(
-        0,
-        cell.start_ns,
-        cell.end_ns,
-        points,
-        cell.epoch,
-        cell.measurements,
-    )

@@ -1,7 +1,11 @@
-"""Single facts of a buffer: its id, its generation, its leader's heartbeat."""
+"""Single facts of a buffer: its id, its generation, its leader, who speaks."""
 
+import json
 import sqlite3
 from typing import Any
+
+from probekit.buffer.records import load_attributes, sql_json
+from probekit.model import Resource
 
 
 def read_meta(connection: sqlite3.Connection, key: str, default: Any = None) -> Any:
@@ -13,3 +17,25 @@ def read_meta(connection: sqlite3.Connection, key: str, default: Any = None) -> 
 def write_meta(connection: sqlite3.Connection, key: str, value: Any) -> None:
     """Set *key*."""
     connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+
+
+def keep_resource(
+    connection: sqlite3.Connection,
+    resource: Resource,
+    now_ns: int,
+) -> None:
+    """Note who speaks now."""
+    connection.execute(
+        "INSERT INTO resource (attributes, last_seen_unix_ns) VALUES (?, ?) "
+        "ON CONFLICT (attributes) DO UPDATE SET last_seen_unix_ns = "
+        "excluded.last_seen_unix_ns",
+        (sql_json(resource.attributes), now_ns),
+    )
+
+
+def stored_resource(connection: sqlite3.Connection) -> Resource:
+    """Who spoke last; nobody in a new buffer."""
+    row = connection.execute(
+        "SELECT attributes FROM resource ORDER BY last_seen_unix_ns DESC LIMIT 1",
+    ).fetchone()
+    return Resource(load_attributes(json.loads(row[0]))) if row else Resource()

@@ -8,12 +8,9 @@ from probekit.buffer.locks import make_private_directory, open_private
 
 _KEPT_ASIDE = 3
 _NETWORK = frozenset(
-    {"nfs", "nfs4", "cifs", "smb2", "smb3", "smbfs", "afs", "ceph"}
-) | {
-    "lustre",
-    "fuse.sshfs",
-    "fuse.glusterfs",
-}
+    {"nfs", "nfs4", "cifs", "smb2", "smb3", "smbfs", "afs", "ceph", "lustre"}
+    | {"fuse.sshfs", "fuse.glusterfs"},
+)
 
 
 def create_file(path: Path) -> None:

@@ -9,15 +9,19 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from probekit.buffer import accounts, commits, cursors
-from probekit.buffer.accounts import Refusal
 from probekit.buffer.closing import Closing, Folded
 from probekit.buffer.cumulative import Cumulative
 from probekit.buffer.database import Database
+from probekit.buffer.house import checkpoint, used_bytes
 from probekit.buffer.letters import letter
-from probekit.buffer.meta import read_meta, write_meta
+from probekit.buffer.meta import (
+    keep_resource,
+    read_meta,
+    stored_resource,
+    write_meta,
+)
 from probekit.buffer.parcel import Parcel
 from probekit.buffer.progress import Progress, read_progress
-from probekit.buffer.records import load_attributes, sql_json
 from probekit.buffer.reports import status_of
 from probekit.buffer.retention import Retention, step
 from probekit.buffer.status import BufferStatus
@@ -27,8 +31,6 @@ from probekit.errors import BufferCorrupt
 from probekit.model import Resource, Series
 from probekit.ports import DeliveryContract
 
-_TRUNCATE_BYTES = 1 << 20
-_VACUUM_PAGES = 500
 _ERROR_LENGTH = 300
 
 
@@ -187,7 +189,7 @@ class Store:
             )
         return Parcel(
             self._buffer_id,
-            self._resource or self._stored_resource(connection),
+            self._resource or stored_resource(connection),
             tuple(windows),
             tuple(found.events),
             tuple(found.spans),
@@ -223,7 +225,7 @@ class Store:
         count: int,
         reason: str,
     ) -> None:
-        refusals = _refusals(parcel)[:count]
+        refusals = cursors.parcel_refusals(parcel)[:count]
         text = letter(parcel)
         now_ns = self._clock.wall_ns()
         with self._writing() as connection:
@@ -339,39 +341,12 @@ class Store:
                 )
             if not busy:
                 break
-        self._checkpoint()
+        if self.path is not None:
+            with self._database.quiet() as connection:
+                checkpoint(connection, self.path)
 
     def _used_bytes(self, connection: sqlite3.Connection) -> int:
-        pages, free, size_bytes = (
-            connection.execute(f"PRAGMA {name}").fetchone()[0]
-            for name in ("page_count", "freelist_count", "page_size")
-        )
-        return int((pages - free) * size_bytes)
-
-    def _checkpoint(self) -> None:
-        """Move the log into the file, give free pages back, cut a long log."""
-        if self.path is None:
-            return
-        with self._database.quiet() as connection:
-            free = connection.execute("PRAGMA freelist_count").fetchone()[0]
-            if free > _VACUUM_PAGES // 10:
-                # By execute() this would free one single page.
-                connection.executescript(f"PRAGMA incremental_vacuum({_VACUUM_PAGES})")
-            row = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-            done = row[0] == 0 and row[1] == row[2]
-            log = Path(f"{self.path}-wal")
-            if done and log.exists() and log.stat().st_size > _TRUNCATE_BYTES:
-                connection.execute("PRAGMA busy_timeout = 0")
-                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-                connection.execute("PRAGMA busy_timeout = 100")
-
-    def _stored_resource(self, connection: sqlite3.Connection) -> Resource:
-        import json
-
-        row = connection.execute(
-            "SELECT attributes FROM resource ORDER BY last_seen_unix_ns DESC LIMIT 1",
-        ).fetchone()
-        return Resource(load_attributes(json.loads(row[0]))) if row else Resource()
+        return used_bytes(connection)
 
     @contextmanager
     def _reading(self) -> "Iterator[sqlite3.Connection]":
@@ -412,20 +387,7 @@ class Store:
             write_meta(connection, "buffer_id", found)
             write_meta(connection, "created_unix_ns", self._clock.wall_ns())
         if self._resource is not None:
-            connection.execute(
-                "INSERT INTO resource (attributes, last_seen_unix_ns) VALUES (?, ?) "
-                "ON CONFLICT (attributes) DO UPDATE SET last_seen_unix_ns = "
-                "excluded.last_seen_unix_ns",
-                (sql_json(self._resource.attributes), self._clock.wall_ns()),
-            )
+            keep_resource(connection, self._resource, self._clock.wall_ns())
         self._totals.load(connection, self._database.opened)
         self._buffer_id = str(found)
         self._prepared = self._database.opened
-
-
-def _refusals(parcel: Parcel) -> "list[Refusal]":
-    return [
-        *(r for window in parcel.windows for r in cursors.window_refusals(window)),
-        *(Refusal("events", event.number) for event in parcel.events),
-        *(Refusal("spans", span.number) for span in parcel.spans),
-    ]
