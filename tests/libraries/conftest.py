@@ -1,4 +1,4 @@
-"""What the process has recorded, as a fixture; libraries are put back after each test."""
+"""What the process has recorded, as a fixture; libraries are put back after a test."""
 
 import pytest
 

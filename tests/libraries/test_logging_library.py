@@ -13,7 +13,7 @@ TRACE, SPAN = "a" * 32, "b" * 16
 @pytest.fixture
 def logger():
     """A logger of the test's own, with nothing above it."""
-    found = logging.Logger("shop.orders")
+    found = logging.Logger("shop.orders")  # noqa: LOG001 - nobody else's
     found.addHandler(logging.NullHandler())
     return found
 
@@ -105,7 +105,7 @@ def test_a_message_that_cannot_be_formatted_is_kept_as_it_was_written(
 def test_handlers_of_the_applications_own_see_what_they_saw_before(recorded):
     def written():
         stream = io.StringIO()
-        logger = logging.Logger("shop")
+        logger = logging.Logger("shop")  # noqa: LOG001 - nobody else's
         handler = logging.StreamHandler(stream)
         handler.setFormatter(logging.Formatter("%(name)s %(funcName)s %(message)s"))
         logger.addHandler(handler)

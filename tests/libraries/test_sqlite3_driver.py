@@ -72,7 +72,7 @@ def test_row_factories_and_transactions_work_as_ever(connection):
     with connection:
         connection.execute("CREATE TABLE t (a)")
         connection.execute("INSERT INTO t VALUES (1)")
-    with pytest.raises(ZeroDivisionError), connection:
+    with pytest.raises(ZeroDivisionError), connection:  # noqa: PT012 - a transaction
         connection.execute("INSERT INTO t VALUES (2)")
         raise ZeroDivisionError
 

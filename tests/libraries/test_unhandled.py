@@ -25,7 +25,7 @@ def told(monkeypatch, recorded):
 def raised(kind):
     try:
         raise kind("x")
-    except BaseException as error:  # noqa: BLE001 - any of them
+    except BaseException as error:
         return error
 
 
@@ -77,7 +77,7 @@ def test_a_hook_that_somebody_set_after_us_stays_and_ours_lets_pass(
     monkeypatch.setattr(sys, "excepthook", lambda *args: told.append(args[1]))
     libraries.instrument_libraries("unhandled")
     ours = sys.excepthook
-    theirs = lambda *args: ours(*args)  # noqa: E731 - an application's
+    theirs = lambda *args: ours(*args)  # noqa: E731, PLW0108 - an own object
     sys.excepthook = theirs
     libraries.uninstall()
     assert theirs is sys.excepthook
