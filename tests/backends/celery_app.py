@@ -49,3 +49,9 @@ def ids():
 def waited(a, b):
     """Like ``add``, with a series of its own."""
     return a + b
+
+
+@app.task(name="shop.recycled")
+def recycled():
+    """The child that ran it."""
+    return os.getpid()

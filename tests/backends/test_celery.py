@@ -81,7 +81,8 @@ def worker(running):
 
 class worker_running:
     def __init__(self, folder, port):
-        arguments = ["worker", "--concurrency=2", "--without-gossip", "--loglevel=INFO"]
+        arguments = ["worker", "--concurrency=2", "--max-tasks-per-child=2"]
+        arguments += ["--without-gossip", "--loglevel=INFO"]
         self.log = (folder / "worker.log").open("wb")
         self.process = subprocess.Popen(
             [sys.executable, "-m", "celery", "-A", "celery_app", *arguments],
@@ -175,6 +176,24 @@ def test_a_retry_is_counted_and_is_no_error(shop, worker):
     )
     assert 2 == count
     assert "error.type" not in attributes
+
+
+def test_children_that_are_replaced_lose_nothing(shop, worker):
+    results = [shop.recycled.delay() for _ in range(8)]
+    children = {result.get(timeout=20) for result in results}
+    assert len(children) >= 3
+
+    assert servers.eventually(
+        lambda: (
+            [8]
+            == [
+                count
+                for _, count, _ in worker.series(
+                    "messaging.process.duration", "shop.recycled"
+                )
+            ]
+        )
+    )
 
 
 def test_the_senders_trace_context_is_the_workers(shop, monkeypatch):

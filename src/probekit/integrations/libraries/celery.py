@@ -4,6 +4,7 @@ The sender's trace context and the moment of sending travel in the message's hea
 the worker makes that context its own while the task runs.
 """
 
+import sys
 import time
 from datetime import datetime
 from functools import partial
@@ -166,7 +167,15 @@ def _retry(sender: Any = None, **_facts: Any) -> None:
         told("celery", error)
 
 
+def _child_ends(**_facts: Any) -> None:
+    """Write what a pool's process recorded last: it ends without ``atexit``."""
+    runtime = sys.modules.get("probekit.runtime")
+    if runtime is not None:  # else nothing was configured, and there is no buffer
+        runtime.shutdown(timeout_s=0.0)
+
+
 _HEARD = {
+    "worker_process_shutdown": _child_ends,
     "before_task_publish": _before_publish,
     "after_task_publish": _after_publish,
     "task_prerun": _prerun,
