@@ -211,6 +211,22 @@ class Resource:
 
 
 @dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Where every series of a buffer stands: what somebody who scrapes wants to see.
+
+    Attributes:
+        resource: Who speaks.
+        points: In order of the series' first appearance. A sum's value and total are
+            its running total, a histogram's likewise; a gauge's value is its last.
+        time_unix_ns: End of the last closed window; 0 before the first.
+    """
+
+    resource: Resource
+    points: Sequence[Point] = ()
+    time_unix_ns: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Batch:
     """What an exporter is handed: closed windows, events and spans, oldest first.
 

@@ -3,10 +3,11 @@
 An exporter is written against this module and the model alone.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
-from probekit.model import Batch, Harvest, Signal
+from probekit.model import Batch, Harvest, Signal, Snapshot
 
 ALL_SIGNALS: "frozenset[Signal]" = frozenset({"metrics", "events", "spans"})
 
@@ -65,6 +66,18 @@ class Exporter(Protocol):
 
     def close(self) -> None:
         """Let go of sockets and files; called once, from the shipping thread."""
+
+
+@runtime_checkable
+class Pulled(Protocol):
+    """The second face of an exporter that also shows where everything stands."""
+
+    def begin(self, snapshot: "Callable[[], Snapshot]") -> None:
+        """Shipping begins: *snapshot* may be asked until ``close``.
+
+        Must not block or raise. The callable reads the buffer and may be called from
+        any thread; it raises ``BufferFailed`` when the buffer cannot be read now.
+        """
 
 
 class Drain(Protocol):

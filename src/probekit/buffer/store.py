@@ -24,11 +24,12 @@ from probekit.buffer.parcel import Parcel
 from probekit.buffer.progress import Progress, read_progress
 from probekit.buffer.reports import status_of
 from probekit.buffer.retention import Retention, step
+from probekit.buffer.snapshot import read_snapshot
 from probekit.buffer.status import BufferStatus
 from probekit.buffer.totals import Totals
 from probekit.clock import SYSTEM_CLOCK, Clock
 from probekit.errors import BufferCorrupt
-from probekit.model import Resource, Series
+from probekit.model import Resource, Series, Snapshot
 from probekit.ports import DeliveryContract
 
 _ERROR_LENGTH = 300
@@ -278,6 +279,11 @@ class Store:
         """Where the running total of a sum stands; 0 before its first point."""
         with self._reading() as connection:
             return self._totals.standing(connection, series)
+
+    def snapshot(self) -> Snapshot:
+        """Where every series stands."""
+        with self._reading() as connection:
+            return read_snapshot(connection)
 
     def progress(self, segment: str) -> Progress:
         """How far *segment* is folded, and whether every exporter has passed it all."""

@@ -22,7 +22,7 @@ from probekit.delivery.wake import Bell
 from probekit.errors import BufferFailed
 from probekit.notice import notice
 from probekit.observer import Observe, Observer
-from probekit.ports import Exporter
+from probekit.ports import Exporter, Pulled
 
 READ_S = 1.0  # between two readings of the segments when nobody rings
 GRACE_S = 0.05  # after a window's end, for the frames that pumps write at it
@@ -105,6 +105,8 @@ class Term:
             ledger=office.ledger,
             clock=office.clock,
         )
+        if isinstance(exporter, Pulled):
+            exporter.begin(office.store.snapshot)
         return Shipper(
             courier,
             exporter,

@@ -1,0 +1,53 @@
+"""Where every series stands, read in one look for those who scrape.
+
+What a process that is gone has said about itself (its series carry ``process.pid``)
+is left out after a while; all other series stay for ever.
+"""
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from typing import Any
+
+from probekit.buffer.meta import stored_resource
+from probekit.buffer.records import load_attributes
+from probekit.histogram import Histogram
+from probekit.model import Point, Series, Snapshot
+
+GONE_NS = 300 * 10**9  # a process that has said nothing for so long is gone
+_SERIES = (
+    "SELECT id, name, kind, unit, attributes, description, ends_with_process, "
+    "count, sum, last, min, max, bins, updated_unix_ns FROM series "
+    "WHERE count > 0 OR updated_unix_ns > 0 ORDER BY id"
+)
+
+
+def read_snapshot(connection: sqlite3.Connection) -> Snapshot:
+    """All series with their running totals, as of the last closed window."""
+    end_ns = connection.execute("SELECT max(end_unix_ns) FROM window").fetchone()[0]
+    rows = connection.execute(_SERIES).fetchall()
+    newest_ns = max((row[-1] for row in rows), default=0)
+    points = tuple(_points(rows, newest_ns - GONE_NS))
+    return Snapshot(stored_resource(connection), points, end_ns or newest_ns)
+
+
+def _points(rows: "list[tuple[Any, ...]]", gone_ns: int) -> "Iterator[Point]":
+    for row in rows:
+        series_id, name, kind, unit, raw, description, ends, count = row[:8]
+        total, last, low, high, bins, updated_ns = row[8:]
+        attributes = load_attributes(json.loads(raw))
+        if updated_ns < gone_ns and "process.pid" in attributes:
+            continue
+        frozen = tuple(attributes.items())
+        series = Series(name, kind, unit, frozen, description, bool(ends))
+        value: float | Histogram = total
+        if bins is not None:
+            value = Histogram.from_blob(bins, total, low, high)
+        elif kind == "histogram":
+            continue
+        elif kind == "gauge":
+            if last is None:
+                continue
+            yield Point(series, last, count, None, series_id)
+            continue
+        yield Point(series, value, count, value, series_id)
