@@ -114,8 +114,23 @@ class Watch:
             Any; never waits.
 
         """
-        exchange = self._begun(environ, start_response)
-        if exchange is None:
+        excluded = self._excluded
+        try:
+            # An application inside an application is a part of the same request.
+            aside = KEY in environ or (
+                excluded is not None and excluded.match(environ.get("PATH_INFO", ""))
+            )
+            if not aside:
+                exchange = Exchange(
+                    environ,
+                    start_response,
+                    self._metrics,
+                    self._app.url_map,
+                )
+        except Exception:
+            notice("flask-begin", "probekit: a Flask request could not be watched")
+            aside = True
+        if aside:
             return self._inner(environ, start_response)
         try:
             body = self._inner(environ, exchange.start_response)
@@ -126,22 +141,6 @@ class Watch:
             return Stream(body, exchange)
         exchange.end()
         return body
-
-    def _begun(
-        self,
-        environ: "dict[str, Any]",
-        start_response: "Callable[..., Any]",
-    ) -> "Exchange | None":
-        excluded = self._excluded
-        try:
-            if excluded is not None and excluded.match(environ.get("PATH_INFO", "")):
-                return None
-            if KEY in environ:  # an application inside an application: one request
-                return None
-            return Exchange(environ, start_response, self._metrics, self._app.url_map)
-        except Exception:
-            notice("flask-begin", "probekit: a Flask request could not be watched")
-            return None
 
 
 def _compiled(exclude: "str | Iterable[str]") -> "re.Pattern[str] | None":

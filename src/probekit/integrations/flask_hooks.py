@@ -1,41 +1,57 @@
-"""What Flask calls on our behalf while a request is under way.
+"""What happens inside Flask while a request is under way.
 
-Imported when an application is given, because it imports Flask. The hooks find the
-exchange in the request's environ; without one (an excluded path) they do nothing.
+Imported when an application is given, because it imports Flask. Flask's own hooks
+(``after_request``) would do too, but cost each request ten times as much: Flask asks
+each of them, each time, whether it is a coroutine.
 """
 
+from collections.abc import Callable
 from typing import Any
 
-from flask import Flask, Response, got_request_exception, request
+from flask import Flask, Response, got_request_exception, has_request_context, request
 
 from probekit.integrations.wsgi_exchange import KEY, Exchange
 from probekit.notice import notice
 
 
 def attach(app: Flask) -> None:
-    """Register the hooks with *app*, before all others: that is, to run after them."""
-    app.after_request_funcs.setdefault(None, []).insert(0, note_answer)
-    app.teardown_request_funcs.setdefault(None, []).append(note_end)
+    """Look at every answer of *app* that is streamed, and at every unhandled error."""
+    app.full_dispatch_request = _watched(  # type: ignore[method-assign]
+        app.full_dispatch_request,
+    )
     got_request_exception.connect(note_exception, app)
 
 
-def note_answer(response: Response) -> Response:
-    """Note the route, and whether the body is still to be made."""
+def _watched(dispatch: "Callable[..., Response]") -> "Callable[..., Response]":
+    def full_dispatch_request(*arguments: Any) -> Response:
+        try:
+            response = dispatch(*arguments)
+        except Exception:  # comes back as Flask's signal
+            raise
+        except BaseException:  # a worker's timeout is a SystemExit
+            _exchange()
+            raise
+        if response.response.__class__ is not list:
+            _note_stream(response)
+        return response
+
+    return full_dispatch_request
+
+
+def _note_stream(response: Response) -> None:
     try:
         exchange = _exchange()
-        if exchange is not None:
+        if exchange is not None and response.is_streamed:
             # A file that is passed through belongs to the server, which may have
             # quicker ways to send it; wrapped, it would lose them.
-            exchange.streamed = response.is_streamed and not response.direct_passthrough
-            if exchange.streamed:
-                exchange.length_bytes = response.content_length
+            exchange.streamed = not response.direct_passthrough
+            exchange.length_bytes = response.content_length
     except Exception:
         notice("flask-answer", "probekit: a Flask response could not be looked at")
-    return response
 
 
 def note_exception(_app: Flask, exception: BaseException, **_: Any) -> None:
-    """Record what no error handler took."""
+    """Record what no error handler took; a receiver of Flask's signal."""
     try:
         exchange = _exchange()
         if exchange is not None:
@@ -44,19 +60,10 @@ def note_exception(_app: Flask, exception: BaseException, **_: Any) -> None:
         notice("flask-error", "probekit: a Flask error could not be recorded")
 
 
-def note_end(error: "BaseException | None") -> None:
-    """Note the route of a request that ends with a ``SystemExit``, as timeouts do."""
-    if error is None or isinstance(error, Exception):
-        return
-    try:
-        _exchange()
-    except Exception:
-        notice("flask-end", "probekit: the end of a Flask request went unseen")
-
-
 def _exchange() -> "Exchange | None":
-    current = request._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001
-    exchange: Exchange | None = current.environ.get(KEY)
+    if not has_request_context():
+        return None
+    exchange: Exchange | None = request.environ.get(KEY)
     if exchange is not None:
-        exchange.matched(current.url_rule)
+        exchange.matched(request.url_rule)
     return exchange

@@ -6,7 +6,7 @@ here reads a body, a query or a header other than ``traceparent``.
 
 import re
 from contextvars import ContextVar
-from typing import NamedTuple, Protocol
+from typing import Protocol, TypeAlias
 
 from probekit.model import AttributeValue
 from probekit.recording.attributes import type_name
@@ -50,24 +50,11 @@ class Records(Protocol):
         """Record."""
 
 
-class Answer(NamedTuple):
-    """What tells one series of answered requests from its sisters; see ``answer``.
-
-    Attributes:
-        method: A known method, or ``_OTHER``.
-        scheme: ``http`` or ``https``.
-        route: Template, ``/orders/<int:number>``; empty when no route matched.
-        status: Three digits, or empty when nothing was answered.
-        version: ``1.1``, or empty.
-        error: Type of the exception, or empty; a 5xx status speaks for itself.
-    """
-
-    method: str
-    scheme: str
-    route: str
-    status: str
-    version: str
-    error: str
+# What tells one series of answered requests from its sisters; a plain tuple, because it
+# is made for every request: method, scheme, route template (empty: no route matched),
+# status (three digits; empty: nothing was answered), protocol as servers write it
+# (HTTP/1.1), type of the exception (empty: none).
+Answer: TypeAlias = "tuple[str, str, str, str, str, str]"
 
 
 def known_method(method: str) -> str:
@@ -80,15 +67,16 @@ def known_scheme(scheme: str) -> str:
     return scheme if scheme in _SCHEMES else OTHER
 
 
-def version_of(protocol: str) -> str:
-    """Return the version in a server's ``HTTP/1.1``; empty for unknown ones."""
-    return _VERSIONS.get(protocol, "")
-
-
 class ServerMetrics:
-    """The two metrics of an HTTP server, with a bounded memory of bound handles."""
+    """The two metrics of an HTTP server, with a bounded memory of bound handles.
 
-    __slots__ = ("_active", "_actives", "_duration", "_durations")
+    Attributes:
+        actives: (method, scheme) → handle of requests in flight.
+        durations: Answer → handle of the duration. Both hold what clients cannot make
+            up; what they do not hold is asked of ``active`` and ``duration``.
+    """
+
+    __slots__ = ("_active", "_duration", "actives", "durations")
 
     def __init__(self) -> None:
         """Make the instruments; the same ones for every application of the process."""
@@ -103,55 +91,61 @@ class ServerMetrics:
             description="Number of active HTTP server requests.",
             ends_with_process=True,
         )
-        self._durations: dict[Answer, Records] = {}
-        self._actives: dict[tuple[str, str], Adds] = {}
+        self.actives: dict[tuple[str, str], Adds] = {}
+        self.durations: dict[Answer, Records] = {}
 
     def active(self, method: str, scheme: str) -> Adds:
-        """Give the handle that counts requests in flight; add 1, later -1, to it.
-
-        Args:
-            method: A known method, or ``_OTHER``.
-            scheme: A known scheme, or ``_OTHER``: few pairs, all are kept.
-
-        """
-        handle = self._actives.get((method, scheme))
+        """Give the handle that counts requests in flight; add 1, later -1, to it."""
+        key = known_method(method), known_scheme(scheme)
+        handle = self.actives.get(key)
         if handle is None:
-            handle = self._actives[method, scheme] = self._active.bind(
-                {"http.request.method": method, "url.scheme": scheme},
-            )
+            attributes = {"http.request.method": key[0], "url.scheme": key[1]}
+            handle = self.actives[key] = self._active.bind(attributes)
         return handle
 
     def duration(self, answer: Answer) -> Records:
         """Give the handle that takes the seconds of such requests."""
-        handle = self._durations.get(answer)
+        method, scheme, route, status, protocol, error = answer
+        key = (
+            known_method(method),
+            known_scheme(scheme),
+            route,
+            status,
+            protocol if protocol in _VERSIONS else "",
+            error,
+        )
+        handle = self.durations.get(key)
         if handle is None:
-            handle = self._duration.bind(attributes_of(answer))
-            if len(self._durations) < _CACHE_LIMIT:
-                self._durations[answer] = handle
+            handle = self._duration.bind(attributes_of(key))
+            if len(self.durations) < _CACHE_LIMIT:
+                self.durations[key] = handle
         return handle
 
 
 def attributes_of(answer: Answer) -> "dict[str, AttributeValue]":
     """Write an answer as the attributes of the semantic conventions.
 
+    A 5xx status without an exception speaks for itself.
+
     Example:
-        >>> attributes = attributes_of(Answer("GET", "http", "", "503", "1.1", ""))
-        >>> attributes["error.type"], "http.route" in attributes
+        >>> found = attributes_of(("GET", "http", "", "503", "HTTP/1.1", ""))
+        >>> found["error.type"], "http.route" in found
         ('503', False)
 
     """
+    method, scheme, route, status, protocol, error = answer
     attributes: dict[str, AttributeValue] = {
-        "http.request.method": answer.method,
-        "url.scheme": answer.scheme,
+        "http.request.method": known_method(method),
+        "url.scheme": known_scheme(scheme),
     }
-    if answer.route:
-        attributes["http.route"] = answer.route
-    if answer.status.isdecimal():
-        attributes["http.response.status_code"] = int(answer.status)
-    if answer.version:
-        attributes["network.protocol.version"] = answer.version
-    if answer.error or answer.status.startswith("5"):
-        attributes["error.type"] = answer.error or answer.status
+    if route:
+        attributes["http.route"] = route
+    if status.isdecimal():
+        attributes["http.response.status_code"] = int(status)
+    if protocol in _VERSIONS:
+        attributes["network.protocol.version"] = _VERSIONS[protocol]
+    if error or status.startswith("5"):
+        attributes["error.type"] = error or status
     return attributes
 
 
@@ -185,9 +179,12 @@ def record_unhandled(error: Exception, answer: Answer) -> None:
         if trace.tb_frame.f_code.co_filename == FILENAME:
             return
         trace = trace.tb_next
-    attributes: dict[str, AttributeValue] = {"http.request.method": answer.method}
-    if answer.route:
-        attributes["http.route"] = answer.route
+    method, _, route, *_ = answer
+    attributes: dict[str, AttributeValue] = {
+        "http.request.method": known_method(method)
+    }
+    if route:
+        attributes["http.route"] = route
     record_error(REGISTRY, error, attributes)
 
 

@@ -15,44 +15,33 @@ from probekit.integrations.http import (
     Answer,
     ServerMetrics,
     error_type,
-    known_method,
-    known_scheme,
     parse_traceparent,
     record_unhandled,
-    version_of,
 )
 from probekit.notice import notice
 
 KEY = "probekit.exchange"
+_REQUEST = "werkzeug.request"  # where Werkzeug leaves the request, its route with it
 _FAILED = "500"
 
 
 class Exchange:
     """What is known of a request that is being answered.
 
+    What few requests need lies in the class until one needs it: an object that is
+    made for every request should be small.
+
     Attributes:
         streamed: Whether the body is still to be made when the call returns.
         length_bytes: Length of a streamed body where it is known.
     """
 
-    __slots__ = (
-        "_active",
-        "_began_s",
-        "_environ",
-        "_error",
-        "_method",
-        "_metrics",
-        "_mount",
-        "_noted",
-        "_over",
-        "_route",
-        "_start_response",
-        "_status",
-        "_token",
-        "_url_map",
-        "length_bytes",
-        "streamed",
-    )
+    streamed = False
+    length_bytes: "int | None" = None
+    _route = _status = _error = _mount = ""
+    _over = False
+    _noted = 0
+    _token: "Token[tuple[str, str]] | None" = None
 
     def __init__(
         self,
@@ -66,26 +55,25 @@ class Exchange:
         self._environ = environ
         self._start_response = start_response
         self._metrics = metrics
-        self._method = known_method(environ["REQUEST_METHOD"])
-        self._mount = environ.get("SCRIPT_NAME", "")
         self._url_map = url_map
-        self._route = self._status = self._error = ""
-        self._noted: int | None = None
-        self._over = self.streamed = False
-        self.length_bytes: int | None = None
-        header = environ.get("HTTP_TRACEPARENT")
-        ids = parse_traceparent(header) if header else None
-        self._token: Token[tuple[str, str]] | None = REMOTE.set(ids) if ids else None
-        self._active: Adds = metrics.active(
-            self._method,
-            known_scheme(environ["wsgi.url_scheme"]),
-        )
+        if "HTTP_TRACEPARENT" in environ:
+            self._token = _entered(environ["HTTP_TRACEPARENT"])
+        if environ.get("SCRIPT_NAME"):
+            self._mount = environ["SCRIPT_NAME"]
+        key = environ["REQUEST_METHOD"], environ["wsgi.url_scheme"]
+        self._active: Adds = metrics.actives.get(key) or metrics.active(*key)
         self._active.add(1)
         environ[KEY] = self
 
     def start_response(self, status: str, headers: Any, *exc_info: Any) -> Any:
         """Pass the answer's head on to the server, untouched."""
         self._status = status[:3]
+        request = self._environ.get(_REQUEST)  # Flask is about to forget it
+        if request is not None:
+            try:
+                self.matched(request.url_rule)
+            except Exception:  # another framework's request under Werkzeug's key
+                notice("wsgi-route", "probekit: a request's route could not be read")
         return self._start_response(status, headers, *exc_info)
 
     def matched(self, rule: Any) -> None:
@@ -130,31 +118,38 @@ class Exchange:
         seconds = perf_counter() - self._began_s
         try:
             self._active.add(-1)
-            self._metrics.duration(self._answer()).record(seconds)
+            self._environ.pop(KEY, None)  # breaks the cycle between the two
+            answer = self._answer()
+            metrics = self._metrics
+            handle = metrics.durations.get(answer) or metrics.duration(answer)
+            handle.record(seconds)
+            if self._token is not None:
+                _left(self._token)
         except Exception:
             notice("wsgi-end", "probekit: a request was not recorded")
-        finally:
-            self._forget()
 
     def _answer(self) -> Answer:
         environ = self._environ
-        return Answer(
-            self._method,
-            known_scheme(environ["wsgi.url_scheme"]),  # a proxy fix may change it
+        return (
+            environ["REQUEST_METHOD"],
+            environ["wsgi.url_scheme"],  # a proxy fix may have changed it
             self._route,
             self._status,
-            version_of(environ.get("SERVER_PROTOCOL", "")),
+            environ.get("SERVER_PROTOCOL", ""),
             self._error,
         )
 
-    def _forget(self) -> None:
-        self._environ.pop(KEY, None)  # breaks the cycle between the two
-        token, self._token = self._token, None
-        if token is not None:
-            try:
-                REMOTE.reset(token)
-            except ValueError:  # ended in another context than it began in
-                REMOTE.set(("", ""))
+
+def _entered(header: str) -> "Token[tuple[str, str]] | None":
+    ids = parse_traceparent(header)
+    return REMOTE.set(ids) if ids else None
+
+
+def _left(token: "Token[tuple[str, str]]") -> None:
+    try:
+        REMOTE.reset(token)
+    except ValueError:  # ended in another context than it began in
+        REMOTE.set(("", ""))
 
 
 class Stream:
