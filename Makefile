@@ -15,15 +15,20 @@ $(VENV)/.made: pyproject.toml
 	@echo "» creating the environment in $(VENV)"
 	@$(PYTHON) -m venv $(VENV)
 	@$(PIP) install --upgrade "pip>=25.1"
-	@$(PIP) install --editable . --group test --group demo
+	@$(PIP) install --editable . --group demo
 	@touch $@
 
-$(VENV)/.made-dev: $(VENV)/.made
+$(VENV)/.made-test: $(VENV)/.made
+	@echo "» adding what the tests need"
+	@$(PIP) install --group test
+	@touch $@
+
+$(VENV)/.made-dev: $(VENV)/.made-test
 	@echo "» adding the development tools"
 	@$(PIP) install --group dev --group bench
 	@touch $@
 
-$(VENV)/.made-backends: $(VENV)/.made
+$(VENV)/.made-backends: $(VENV)/.made-test
 	@echo "» adding the clients of the real backends"
 	@$(PIP) install --group backends
 	@touch $@
@@ -33,11 +38,11 @@ demo: $(VENV)/.made  ## Run the example shop through an outage and a kill, and c
 
 test: unit e2e  ## Run all tests that need no backend server
 
-unit: $(VENV)/.made
+unit: $(VENV)/.made-test
 	@echo "» tests of the rooms"
 	@$(BIN)/python -m pytest -q -n 2 -m "not e2e and not backend"
 
-e2e: $(VENV)/.made
+e2e: $(VENV)/.made-test
 	@echo "» tests with real processes: gunicorn, fork, kill -9"
 	@$(BIN)/python -m pytest -q -m "e2e and not backend" tests
 
