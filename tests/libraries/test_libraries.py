@@ -17,8 +17,8 @@ from probekit.recording.registry import REGISTRY
 
 @pytest.mark.parametrize("argument", ["only", "exclude"])
 def test_an_unknown_name_is_refused_with_the_nearest_one(argument):
-    with pytest.raises(ConfigError, match=r"'requets'.*'requests'"):
-        libraries.instrument_libraries(**{argument: ["requets"]})
+    with pytest.raises(ConfigError, match=r"'requestz'.*'requests'"):
+        libraries.instrument_libraries(**{argument: ["requestz"]})
 
 
 def test_a_library_asked_for_must_be_installed(monkeypatch):

@@ -178,3 +178,12 @@ def test_the_buffers_own_connections_are_not_recorded(recorded):
 
     assert sqlite3.Connection is type(opened)
     assert {} == recorded().statements()
+
+
+def test_an_open_connection_is_silent_after_uninstall(connection, recorded):
+    cursor = connection.cursor()
+    libraries.uninstall()
+    cursor.execute("SELECT 1")
+    connection.execute("SELECT 1")
+
+    assert {} == recorded().statements()

@@ -9,6 +9,7 @@ from typing import Any
 from probekit.integrations.libraries.figures import Durations, Names, Pairs, told
 from probekit.integrations.libraries.layer import DATABASE, enter
 from probekit.integrations.libraries.operation import UNCOUNTED, Operation, Uncounted
+from probekit.integrations.libraries.patching import Patches
 from probekit.integrations.libraries.sql import summarize
 
 _DURATIONS = Durations(
@@ -27,9 +28,11 @@ class Place:
 
     Attributes:
         pairs: Attributes that all operations of the connection share.
+        patches: What is undone when the connection shall be silent; None when the
+            driver's own functions are patched and go silent by themselves.
     """
 
-    __slots__ = ("_known", "pairs")
+    __slots__ = ("_known", "pairs", "patches")
 
     def __init__(
         self,
@@ -38,6 +41,7 @@ class Place:
         namespace: object = None,
         host: object = None,
         port: object = None,
+        patches: "Patches | None" = None,
     ) -> None:
         """Describe a connection.
 
@@ -46,8 +50,10 @@ class Place:
             namespace: Name of the database, if known.
             host: Name or address of the server, if there is one.
             port: Its port.
+            patches: See the class.
 
         """
+        self.patches = patches
         pairs: Pairs = (("db.system.name", system),)
         if namespace or namespace == 0:
             pairs = (*pairs, ("db.namespace", _NAMESPACES.bounded(str(namespace))))
@@ -58,6 +64,11 @@ class Place:
                 pairs = (*pairs, ("server.port", int(number)))
         self.pairs = pairs
         self._known: dict[str, Pairs] = {}
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether the library was put back since the connection was opened."""
+        return self.patches is not None and not self.patches.active
 
     def of_statement(self, statement: object) -> Pairs:
         """The attributes of one SQL *statement*, remembered for the next time."""
@@ -103,10 +114,8 @@ def execution(
         A context manager: the operation, or a stand-in when it is counted elsewhere.
 
     """
-    if place is None:
-        return UNCOUNTED
-    layer = enter(DATABASE)
-    if layer is None:
+    layer = None if place is None or place.is_silent else enter(DATABASE)
+    if place is None or layer is None:
         return UNCOUNTED
     pairs = place.pairs
     try:
@@ -119,7 +128,7 @@ def execution(
 
 def command(place: "Place | None", operation: str) -> "Operation | Uncounted":
     """Start timing an operation that has a name of its own; never raises."""
-    layer = None if place is None else enter(DATABASE)
+    layer = None if place is None or place.is_silent else enter(DATABASE)
     if place is None or layer is None:
         return UNCOUNTED
     return Operation(layer, _DURATIONS, place.of_command(operation), "database")

@@ -50,8 +50,8 @@ def instrument_driver(
         >>> connection.close(); undo()
 
     """
-    place = Place(system, namespace=namespace, host=host, port=port)
     patches = Patches()
+    place = Place(system, namespace=namespace, host=host, port=port, patches=patches)
 
     def connect(wrapped: Any, _instance: Any, args: Any, kwargs: Any) -> Any:
         return ConnectionProxy(wrapped(*args, **kwargs), place)

@@ -27,7 +27,7 @@ def patch(patches: Patches, module: ModuleType) -> None:
         asked = kwargs.get("connection_factory") or module.extensions.connection
         factory = _connection_class(asked, module.extensions.cursor)
         connection = wrapped(*args, connection_factory=factory)
-        settle(connection, lambda: _place(connection), "psycopg2")
+        settle(connection, lambda: _place(connection, patches), "psycopg2")
         return connection
 
     patches.wrap(module, "_connect", connect)
@@ -49,11 +49,12 @@ def _default(of_base: Any) -> Any:
     return getattr(of_base.__self__, "cursor_factory", None)
 
 
-def _place(connection: Any) -> Place:
+def _place(connection: Any, patches: Patches) -> Place:
     parameters = connection.get_dsn_parameters()  # without the password
     return Place(
         "postgresql",
         namespace=parameters.get("dbname"),
         host=parameters.get("host"),
         port=parameters.get("port"),
+        patches=patches,
     )

@@ -31,7 +31,7 @@ def patch(patches: Patches, module: ModuleType) -> None:
         args, kwargs = _with_factory(module, args, kwargs)
         connection = wrapped(*args, **kwargs)
         database = args[0] if args else kwargs.get("database")
-        settle(connection, lambda: _place(database), "sqlite3")
+        settle(connection, lambda: _place(database, patches), "sqlite3")
         return connection
 
     patches.wrap(module, "connect", connect, everywhere=True)
@@ -83,9 +83,9 @@ def _shortcut(name: str, made: Any, plain: Any) -> Any:
     return ours
 
 
-def _place(database: Any) -> Place:
+def _place(database: Any, patches: Patches) -> Place:
     """Name the database by its file's name; its directory tells about people."""
     path = fsdecode(database)
     if path.startswith("file:"):
         path = path[len("file:") :].partition("?")[0]
-    return Place("sqlite", namespace=PurePath(path).name or ":memory:")
+    return Place("sqlite", namespace=PurePath(path).name or ":memory:", patches=patches)
