@@ -71,6 +71,7 @@ def test_a_flush_ends_when_the_covering_window_is_passed(clock):
         None,
         progress(None, 3, 3, "x"),
         progress(10, 4, 3, "x"),
+        progress(10, 4, 3, "x"),  # once more, now that the frame is seen committed
         progress(10, 5, 4, "x"),
         progress(10, 9, 4, "x"),
     )

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from probekit.buffer import schema
+from probekit.buffer.descriptors import Held, open_on
 from probekit.buffer.locks import FileLock, open_private
 from probekit.buffer.places import create_file, set_aside, unsuitable_filesystem
 from probekit.errors import BufferBusy, BufferCorrupt, BufferFailed
@@ -24,6 +25,10 @@ MARK = b"probekit buffer\n"
 
 class NotOurs(BufferCorrupt):
     """A sound file that we must leave alone."""
+
+
+class FilesLost(BufferFailed):
+    """The host closed our descriptors: this process never opens the buffer again."""
 
 
 class Database:
@@ -45,6 +50,8 @@ class Database:
         self._connection: sqlite3.Connection | None = None
         self._pid = os.getpid()
         self._file: tuple[int, int] | None = None
+        self._descriptors: frozenset[Held] = frozenset()
+        self._lost = False
         self._stop = False
         self._writing = False
 
@@ -65,6 +72,8 @@ class Database:
             if connection is None or self._pid != os.getpid():
                 return
             if self.path is None and not memory:
+                return
+            if self._are_lost():
                 return
             self._connection = None
             connection.close()
@@ -204,10 +213,17 @@ class Database:
     def _connect(self) -> sqlite3.Connection:
         if self._pid != os.getpid():
             raise BufferFailed("this connection belongs to the parent process")
+        if self._are_lost():
+            raise FilesLost(
+                f"the host closed the descriptors of {self.path}; this process only "
+                "appends to its segment from now on",
+            )
         if self._connection is not None:
             return self._connection
         if self.path is not None and not self.path.exists():
             self._make()
+        # Those of other connections in this process may be closed at any time.
+        before = open_on(self._files())
         connection = sqlite3.connect(
             ":memory:" if self.path is None else self.path,
             timeout=0.1,
@@ -219,7 +235,9 @@ class Database:
         except BaseException:
             connection.close()
             raise
-        self._file = _identity(self.path) if self.path is not None else None
+        if self.path is not None:
+            self._file = _identity(self.path)
+            self._descriptors = open_on(self._files()) - before
         self._connection = connection
         self.opened += 1
         return connection
@@ -255,7 +273,29 @@ class Database:
         with os.fdopen(descriptor, "wb") as file:
             file.write(MARK)
 
+    def _files(self) -> "list[str]":
+        """What SQLite keeps open."""
+        return (
+            [f"{self.path}{end}" for end in ("", "-wal", "-shm")] if self.path else []
+        )
+
+    def _are_lost(self) -> bool:
+        """Whether SQLite's descriptors are closed or another file's by now.
+
+        SQLite would write into that file, and its shared memory cannot be opened anew
+        while the old connection lives: leave it, and never come back.
+        """
+        connection = self._connection
+        if connection is not None and not all(
+            held.is_ours() for held in self._descriptors
+        ):
+            self._lost, self._connection = True, None
+            _leak(connection)
+        return self._lost
+
     def _drop_connection(self) -> None:
+        if self._are_lost():
+            return
         connection, self._connection = self._connection, None
         if connection is not None:
             try:

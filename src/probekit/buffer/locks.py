@@ -11,6 +11,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from probekit.buffer.descriptors import Held
+
 _POLL_S = 0.005
 
 
@@ -21,12 +23,13 @@ class FileLock:
         path: The lock file; made 0600 at the first try, never removed.
     """
 
-    __slots__ = ("_descriptor", "_held", "path")
+    __slots__ = ("_descriptor", "_held", "_identity", "path")
 
     def __init__(self, path: Path) -> None:
         """Name the file; nothing is opened yet."""
         self.path = path
         self._descriptor: int | None = None
+        self._identity: Held | None = None
         self._held = False
 
     @property
@@ -53,6 +56,7 @@ class FileLock:
             self._close()  # replaced under us: a lock on the old file excludes nobody
         if self._descriptor is None:
             self._descriptor = open_private(self.path, os.O_RDWR | os.O_CREAT)
+            self._identity = Held.of(self._descriptor)
         self._held = lock_descriptor(self._descriptor)
         if self._held and not self._same_file():
             self._close()
@@ -82,8 +86,8 @@ class FileLock:
 
     def release(self) -> None:
         """Let others have the lock; the descriptor stays open for the next time."""
-        if self._held and self._descriptor is not None:
-            unlock_descriptor(self._descriptor)
+        if self._held and self._identity is not None and self._identity.is_ours():
+            unlock_descriptor(self._identity.number)
         self._held = False
 
     def close(self) -> None:
@@ -113,11 +117,12 @@ class FileLock:
         return (ours.st_dev, ours.st_ino) == (there.st_dev, there.st_ino)
 
     def _close(self) -> None:
-        descriptor, self._descriptor, self._held = self._descriptor, None, False
-        if descriptor is not None:
+        identity, self._identity = self._identity, None
+        self._descriptor, self._held = None, False
+        if identity is not None:
             try:
-                os.close(descriptor)
-            except OSError:  # the host closed all descriptors: nothing left to do
+                identity.close()  # the host may have closed it and used the number
+            except OSError:
                 return
 
 

@@ -75,7 +75,7 @@ class Pump:
         self._wake = threading.Event()
         self._stopping = False
         self._huge = False
-        self._failed_until_s = 0.0
+        self._failed_until_s = float("-inf")
         self._retry_s = _RETRY_S[0]
         self._thread: threading.Thread | None = None
 
@@ -106,7 +106,7 @@ class Pump:
         """Write to *journal* from now on, what waits included; any thread."""
         with self._lock:
             self._journal = journal
-            self._failed_until_s = 0.0
+            self._failed_until_s = float("-inf")
 
     def stop(self, timeout_s: float) -> bool:
         """Write what is left and end the thread.
@@ -125,6 +125,7 @@ class Pump:
             self._thread.join(timeout_s)
             if self._thread.is_alive():
                 return False  # the disk hangs; it is not for us to wait
+        self._failed_until_s = float("-inf")  # the last chance is tried anyway
         return self.stroke()
 
     def stroke(self, *, ship_now: bool = False) -> bool:

@@ -13,6 +13,8 @@ import threading
 from pathlib import Path
 from typing import Protocol
 
+from probekit.buffer.descriptors import Held
+
 POLL_S = 0.2  # where nobody can ring from outside
 
 
@@ -67,7 +69,7 @@ class FifoBell:
     def __init__(self, path: Path) -> None:
         """Name the FIFO; nothing is opened yet."""
         self.path = path
-        self._descriptor: int | None = None
+        self._held: Held | None = None
 
     def open(self) -> None:
         """Begin to listen.
@@ -78,7 +80,7 @@ class FifoBell:
             OSError: It cannot be made, or what lies there is no FIFO of ours.
 
         """
-        if self._descriptor is not None:
+        if self._held is not None and self._held.is_ours():
             return
         make_fifo(self.path)
         flags = os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW
@@ -86,13 +88,17 @@ class FifoBell:
         if not stat.S_ISFIFO(os.fstat(descriptor).st_mode):
             os.close(descriptor)
             raise OSError(errno.EEXIST, "is no FIFO", str(self.path))
-        self._descriptor = descriptor
+        self._held = Held.of(descriptor)
 
     def wait(self, timeout_s: float) -> bool:
         """Sleep until somebody rings, and take all rings so far."""
-        descriptor = self._descriptor
-        if descriptor is None:
+        held = self._held
+        if held is None:
             raise ValueError(f"the bell {self.path} is not open")
+        if not held.is_ours():  # the host closed it: the number may be anybody's
+            self.open()
+            return True
+        descriptor = held.number
         ready, _, _ = select.select([descriptor], [], [], max(timeout_s, 0.0))
         if not ready:
             return False
@@ -105,19 +111,20 @@ class FifoBell:
 
     def ring(self) -> None:
         """Wake the listener in this process; any thread."""
-        if self._descriptor is not None:
+        held = self._held
+        if held is not None and held.is_ours():
             try:
-                os.write(self._descriptor, b"!")
+                os.write(held.number, b"!")
             except OSError:  # full: the listener has enough to hear
                 return
 
     def close(self) -> None:
         """Listen no more; also in a forked child, whose copy would hide our absence."""
-        descriptor, self._descriptor = self._descriptor, None
-        if descriptor is not None:
+        held, self._held = self._held, None
+        if held is not None:
             try:
-                os.close(descriptor)
-            except OSError:  # the host closed all descriptors
+                held.close()
+            except OSError:  # the host closes all descriptors just now
                 return
 
 

@@ -8,6 +8,7 @@ import os
 import threading
 from typing import TYPE_CHECKING
 
+from probekit.buffer.database import FilesLost
 from probekit.buffer.memory_journal import MemoryJournal
 from probekit.buffer.progress import Progress
 from probekit.buffer.segments import SegmentWriter
@@ -220,6 +221,10 @@ class Presence:
         if self._places is None:
             return
         self.trouble = str(error)
+        if isinstance(error, FilesLost):
+            notice("files-lost", f"{error}; another process delivers")
+            self._leader = None
+            return
         where = str(self._places.buffer)
         what = str(error) if where in str(error) else f"the buffer {where}: {error}"
         notice(
@@ -306,7 +311,7 @@ class Presence:
             service=self.settings.service,
             role=self._role(),
             buffer=str(self._places.buffer) if self._places else ":memory:",
-            memory_only=bool(self.trouble),
+            memory_only=self._places is None,
             trouble=self.trouble,
             pump_alive=self._pump.is_alive,
             flush_interval_s=self._pump.thrift.interval_s,

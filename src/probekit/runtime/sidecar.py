@@ -12,6 +12,7 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from probekit.buffer.descriptors import Held
 from probekit.clock import SYSTEM_CLOCK, Clock
 from probekit.delivery.wake import is_heard
 from probekit.notice import notice
@@ -73,7 +74,7 @@ class Sidecar:
         self._clock = clock
         self._not_before_s = float("-inf")
         self._again_s = _AGAIN_S[0]
-        self._pipe: int | None = None
+        self._pipe: Held | None = None
         self._lock = threading.Lock()
 
     def ensure(self) -> None:
@@ -104,8 +105,8 @@ class Sidecar:
         pipe, self._pipe = self._pipe, None
         if pipe is not None:
             try:
-                os.close(pipe)
-            except OSError:  # the host closed all descriptors
+                pipe.close()
+            except OSError:  # the host closes all descriptors just now
                 return
 
     def inherit(self) -> None:
@@ -137,7 +138,7 @@ class Sidecar:
         finally:
             os.close(reader)
         self.release()
-        self._pipe = writer
+        self._pipe = Held.of(writer)
         stone.wait(_STEPPING_STONE_S)
 
 

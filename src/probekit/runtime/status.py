@@ -20,7 +20,7 @@ class Status:
             fork), ``disabled``, or ``off`` before ``configure``.
         buffer: Path of the buffer, ``:memory:``, or empty.
         memory_only: Whether the buffer cannot be used and all is kept in memory.
-        trouble: Why that is so; empty otherwise.
+        trouble: Why that is so, or why this process cannot lead; empty otherwise.
         pump_alive: Whether this process's pump runs.
         flush_interval_s: Between two writes of this process now, seconds; longer than
             asked for while our threads cost more than 1 % of a core.
