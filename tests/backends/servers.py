@@ -142,7 +142,9 @@ def mariadb():
         data = f"--datadir={folder / 'data'}"
         account = f"--user={'mysql' if user else getpass.getuser()}"
         rights = "--auth-root-authentication-method=normal"
-        _run([install, "--no-defaults", account, data, rights, "--skip-test-db"], folder)
+        _run(
+            [install, "--no-defaults", account, data, rights, "--skip-test-db"], folder
+        )
         options = [
             "--no-defaults",
             account,
