@@ -153,17 +153,24 @@ class Histogram:
             when the histogram is empty.
 
         """
+        return self.quantiles((q,))[0]
+
+    def quantiles(self, shares: Sequence[float]) -> "list[float]":
+        """Several quantiles in one pass; *shares* rise. See :meth:`quantile`."""
         if not self.count:
-            return math.nan
-        rank = max(1, math.ceil(q * self.count))
-        if rank >= self.count:
-            return self.max
-        seen = 0
-        for bin_ in sorted(self.bins):
-            seen += self.bins[bin_]
-            if seen >= rank:
-                return self.middle(bin_)
-        return self.max
+            return [math.nan] * len(shares)
+        found: list[float] = []
+        occupied, bin_, seen = iter(sorted(self.bins)), 0, 0
+        for share in shares:
+            rank = max(1, math.ceil(share * self.count))
+            if rank >= self.count:
+                found.append(self.max)
+                continue
+            while seen < rank:
+                bin_ = next(occupied)
+                seen += self.bins[bin_]
+            found.append(self.middle(bin_))
+        return found
 
     def middle(self, bin_: int) -> float:
         """The value that stands for all in bin *bin_*, between min and max."""
@@ -182,7 +189,7 @@ class Histogram:
         """
         ordered = sorted(self.bins.items())
         bins = array("H", [bin_ for bin_, _ in ordered])
-        top = max((count for _, count in ordered), default=0)
+        top = max(self.bins.values(), default=0)
         code = next(c for c in "BHIQ" if top < 1 << 8 * array(c).itemsize)
         counts = array(code, [count for _, count in ordered])
         if _BIG_ENDIAN:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 
+from probekit.buffer.pace import Pace
 from probekit.buffer.totals import clamped
 from probekit.histogram import Histogram
 from probekit.model import Harvest, Series, Signal
@@ -127,8 +128,10 @@ class Cell:
         table: Sequence[Series],
     ) -> "list[tuple[Series, float | Histogram, int]]":
         """What each series did: (series, value, measurements)."""
+        pace = Pace()
         for slot in list(self._lists):
             self._bin(slot)
+            pace.breathe()
         found: list[tuple[Series, float | Histogram, int]] = [
             (table[slot], value, int(count))
             for slot, (value, count) in self._sums.items()

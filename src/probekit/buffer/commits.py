@@ -8,6 +8,7 @@ from collections.abc import Callable
 from probekit.buffer import accounts, sql
 from probekit.buffer.closing import Closing, Folded, SegmentRow, StreamRow, Superseded
 from probekit.buffer.meta import read_meta, write_meta
+from probekit.buffer.pace import Pace
 from probekit.buffer.records import (
     dump,
     event_row,
@@ -105,7 +106,7 @@ def _write_cells(
     totals.prepare(connection, [ids[series] for series in wanted])
     windows: list[tuple[int, int, int, int, int]] = []
     points: list[sql.Row] = []
-    measurements = 0
+    measurements, pace = 0, Pace()
     for window, cell in enumerate(closing.cells, last + 1):
         measurements += cell.measurements
         windows.append(
@@ -121,6 +122,7 @@ def _write_cells(
                 running = None if series.kind == "gauge" else total.sum
                 shape = (value, running, None, None, None)
             points.append((window, series_id, count, *shape))
+            pace.breathe()
     into = "window (id, start_unix_ns, end_unix_ns, epoch, measurements)"
     sql.insert(connection, into, windows, between=between)
     sql.insert(connection, "point", points, between=between)

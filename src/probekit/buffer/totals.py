@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from probekit.buffer import sql
+from probekit.buffer.pace import Pace
 from probekit.buffer.records import load_attributes, sql_json, sql_text
 from probekit.histogram import Histogram
 from probekit.model import Series
@@ -177,10 +178,11 @@ class Totals:
         between: Callable[[], None],
     ) -> None:
         """Write what was touched."""
-        rows = [
-            (series_id, *_columns(self._known[series_id]), now_ns)
-            for series_id in sorted(self._touched)
-        ]
+        rows: list[sql.Row] = []
+        pace = Pace()
+        for series_id in sorted(self._touched):
+            rows.append((series_id, *_columns(self._known[series_id]), now_ns))
+            pace.breathe()
         sql.update(connection, "series", _COLUMNS, rows, between=between)
         self._touched.clear()
 
@@ -208,5 +210,5 @@ def quantiles(histogram: Histogram) -> "tuple[float | None, ...]":
     """The median, the 95th and the 99th percentile; None for nothing."""
     if not histogram.count:
         return None, None, None
-    found = (histogram.quantile(q) for q in (0.5, 0.95, 0.99))
+    found = histogram.quantiles((0.5, 0.95, 0.99))
     return tuple(value if math.isfinite(value) else None for value in found)
