@@ -6,6 +6,7 @@ receiver again, and shows what was sent, counted, delivered and lost. Needs no n
 beyond loopback and leaves no process behind.
 """
 
+import argparse
 import contextlib
 import os
 import shutil
@@ -27,7 +28,7 @@ HERE = Path(__file__).resolve().parent
 FOLDER = HERE.parents[1] / "var" / "demo"
 
 REQUESTS = 3000
-PER_SECOND = 150.0
+PER_SECOND = 150.0  # at most; a busy machine takes longer
 DOWN_AT, KILL_AT, UP_AT = 0.30, 0.50, 0.75  # shares of all requests
 PAUSE_S = 4.0  # how long the slow report takes
 KILL_AFTER_S = 1.5  # how far into it its worker is killed
@@ -74,18 +75,15 @@ class Shop:
 
     def stop(self):
         """Stop the server as a deployment does; at last, by force."""
-        if self._server is not None and self._server.poll() is None:
-            self._server.terminate()
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._server.wait(timeout=10)
-        self.clear_away()
-
-    def clear_away(self):
-        """Leave nothing of the server's session behind."""
-        if self._server is not None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._server.pid, signal.SIGKILL)
-            self._server.wait()
+        server, self._server = self._server, None
+        if server is None:
+            return
+        server.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            server.wait(timeout=10)
+        with contextlib.suppress(ProcessLookupError):  # as it should be: all gone
+            os.killpg(server.pid, signal.SIGKILL)
+        server.wait()
         self._log.close()
 
 
@@ -150,15 +148,17 @@ def settle(scene, shop, receiver, driver):
     )
 
 
-def main():
+def main(arguments=None):
     """Play the demo; return 0 when nothing was lost beyond what is explained."""
-    shutil.rmtree(FOLDER, ignore_errors=True)
-    FOLDER.mkdir(parents=True)
+    options = parser().parse_args(arguments)
+    folder = options.folder.resolve()
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
     receiver = Receiver(free_port())
-    shop = Shop(FOLDER, receiver.url)
-    driver = Driver(shop.port, REQUESTS, per_second=PER_SECOND)
+    shop = Shop(folder, receiver.url)
+    driver = Driver(shop.port, options.requests, per_second=options.rate)
     try:
-        with stage(REQUESTS) as scene:
+        with stage(options.requests) as scene:
             receiver.start()
             shop.start()
             begin_s = time.monotonic()
@@ -175,9 +175,20 @@ def main():
         print("\nstopped; nothing is left running")
         return 130
     finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C changes nothing
         driver.stop()
         receiver.stop()
-        shop.clear_away()
+        shop.stop()
+
+
+def parser():
+    """Return the parser of the command line."""
+    words = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    add = words.add_argument
+    add("--requests", type=int, default=REQUESTS, help="how many the driver sends")
+    add("--rate", type=float, default=PER_SECOND, help="requests a second, at most")
+    add("--folder", type=Path, default=FOLDER, help="emptied first; has the buffer")
+    return words
 
 
 def free_port():

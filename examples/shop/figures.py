@@ -5,8 +5,10 @@ import subprocess
 import sys
 
 from rich.console import Console
+from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
+from rich.text import Text
 
 REQUESTS = "http.server.request.duration"
 
@@ -42,7 +44,7 @@ class Books:
                 receiver.delivered("shop.orders"),
             ),
             (
-                "refunds (durable events)",
+                "refunds, durable events",
                 driver.answered("/orders/<int:number>/refund", 200),
                 0,
                 number(
@@ -94,10 +96,8 @@ def show(books, buffer, *, path, lasted_s):
         console.print(table)
     command = [sys.executable, "-m", "probekit", "status", "--buffer", str(path)]
     answer = subprocess.run(command, capture_output=True, text=True, check=False)
-    console.print(
-        Panel(answer.stdout.strip() or answer.stderr.strip(), title="probekit status"),
-        markup=False,
-    )
+    said = Text((answer.stdout or answer.stderr).strip())
+    console.print(Panel(said, title="probekit status", expand=False))
     console.print(f"The buffer is {path}. Look into it:\n", highlight=False)
     for line in next_commands(path):
         console.print(f"  [bold]{line}[/bold]", highlight=False, soft_wrap=True)
@@ -133,8 +133,8 @@ def delivery_table(books):
     table = new_table(
         "From end to end",
         "what",
-        "sent by the driver",
-        "unfinished when killed",
+        "sent by driver",
+        "unfinished at kill",
         "counted",
         "delivered",
         "lost",
@@ -168,7 +168,7 @@ def function_table(buffer, lasted_s):
     )
     for function, calls, errors, *percentiles in rows:
         table.add_row(
-            function,
+            escape(function),
             f"{calls:,}",
             f"{calls / lasted_s:.1f}",
             f"{errors:,}",
@@ -195,7 +195,7 @@ def business_table(buffer):
         words = ", ".join(f"{k}={v}" for k, v in json.loads(attributes).items())
         mean = f"{amount / count:,.2f} {unit}" if kind == "histogram" else ""
         table.add_row(
-            f"{name} {{{words}}}" if words else name,
+            escape(f"{name} {{{words}}}" if words else name),
             f"{count:,}",
             f"{amount:,.0f} {unit}",
             mean,
@@ -224,7 +224,7 @@ def host_table(buffer):
         figures[(name, *words)] = amount_of(value, unit)
     for key, value in sorted(figures.items()):
         if key[1:] not in {("iowait",), ("nice",), ("interrupt",), ("steal",)}:
-            table.add_row(" ".join(key), value)
+            table.add_row(escape(" ".join(key)), value)
     return table
 
 
@@ -244,5 +244,5 @@ def error_table(buffer):
     table.add_column("last message")
     rows = buffer.execute("SELECT type, count, culprit, message FROM v_errors")
     for kind, count, culprit, message in rows:
-        table.add_row(kind, f"{count:,}", culprit, message)
+        table.add_row(escape(kind), f"{count:,}", escape(culprit), escape(message))
     return table
