@@ -1,8 +1,11 @@
 """The demo's last page: the books of both ends side by side, and what was measured."""
 
 import json
+import os
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
@@ -110,12 +113,15 @@ def show(books, buffer, *, path, lasted_s):
 
 
 def next_commands(path):
-    """Return the commands to try next."""
+    """Return the commands to try next, as they work from this shell."""
+    word = "probekit"
+    if shutil.which(word) is None:  # the environment is not activated
+        word = os.path.relpath(Path(sys.executable).with_name(word))
     return (
-        f"probekit status --buffer {path}",
-        f"probekit doctor --buffer {path}",
-        f"probekit query --buffer {path} 'SELECT * FROM v_requests'",
-        f"probekit query --buffer {path} 'SELECT * FROM v_errors' --json",
+        f"{word} status --buffer {path}",
+        f"{word} doctor --buffer {path}",
+        f"{word} query --buffer {path} 'SELECT * FROM v_requests'",
+        f"{word} query --buffer {path} 'SELECT * FROM v_errors' --json",
     )
 
 
