@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from probekit.exporters.console import Console
     from probekit.exporters.file import File
     from probekit.exporters.otlp.exporter import Otlp
+    from probekit.exporters.prometheus.exporter import Prometheus
+    from probekit.exporters.prometheus.pushgateway import Pushgateway
+    from probekit.exporters.prometheus.remote import RemoteWrite
     from probekit.exporters.statsd.exporter import Statsd
     from probekit.exporters.tcp import Tcp
     from probekit.exporters.udp import Udp
@@ -22,6 +25,9 @@ __all__ = (
     "Console",
     "File",
     "Otlp",
+    "Prometheus",
+    "Pushgateway",
+    "RemoteWrite",
     "Statsd",
     "Tcp",
     "Udp",
@@ -33,6 +39,9 @@ _HOME_OF = {
     "Console": "console",
     "File": "file",
     "Otlp": "otlp.exporter",
+    "Prometheus": "prometheus.exporter",
+    "Pushgateway": "prometheus.pushgateway",
+    "RemoteWrite": "prometheus.remote",
     "Statsd": "statsd.exporter",
     "Tcp": "tcp",
     "Udp": "udp",

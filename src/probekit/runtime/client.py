@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from probekit.model import AttributeValue
+from probekit.errors import BufferFailed
+from probekit.model import AttributeValue, Snapshot
 from probekit.ports import Exporter
 from probekit.runtime.status import Status
 
@@ -226,6 +227,22 @@ def status() -> Status:
     except Exception as error:
         _tell("status", error)
         return Status(service=presence.settings.service, trouble=str(error))
+
+
+def snapshot() -> Snapshot:
+    """Say where every series stands, over all processes, as of the last window.
+
+    Raises:
+        BufferFailed: Nothing is configured, or the buffer cannot be read now.
+
+    Threads:
+        Any; reads the buffer, waits for at most about 0.1 s.
+
+    """
+    presence = _presence
+    if presence is None:
+        raise BufferFailed("probekit is not configured in this process")
+    return presence.snapshot()
 
 
 def _end(timeout_s: float, *, wait: bool) -> bool:
