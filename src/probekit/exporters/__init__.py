@@ -13,6 +13,7 @@ from probekit.exporters.registry import build, known_schemes
 if TYPE_CHECKING:
     from probekit.exporters.console import Console
     from probekit.exporters.file import File
+    from probekit.exporters.influxdb.exporter import Influxdb
     from probekit.exporters.otlp.exporter import Otlp
     from probekit.exporters.prometheus.exporter import Prometheus
     from probekit.exporters.prometheus.pushgateway import Pushgateway
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = (
     "Console",
     "File",
+    "Influxdb",
     "Otlp",
     "Prometheus",
     "Pushgateway",
@@ -38,6 +40,7 @@ __all__ = (
 _HOME_OF = {
     "Console": "console",
     "File": "file",
+    "Influxdb": "influxdb.exporter",
     "Otlp": "otlp.exporter",
     "Prometheus": "prometheus.exporter",
     "Pushgateway": "prometheus.pushgateway",

@@ -193,6 +193,17 @@ def _span(span: Span) -> "dict[str, object]":
     return found
 
 
+def attributes_text(attributes: Attributes) -> str:
+    """*attributes* as one JSON object in ASCII; empty when there are none.
+
+    Example:
+        >>> attributes_text({"order.id": "A1", "paid": True})
+        '{"order.id":"A1","paid":true}'
+
+    """
+    return _dumps(_plain(attributes)) if attributes else ""
+
+
 def _plain(attributes: Attributes) -> "dict[str, object]":
     return dict(attributes)
 

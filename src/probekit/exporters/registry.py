@@ -18,6 +18,10 @@ GROUP = "probekit.exporters"
 BUILTIN: "dict[str, str]" = {
     "console": "probekit.exporters.console:from_target",
     "file": "probekit.exporters.file:from_target",
+    "influxdb": "probekit.exporters.influxdb.exporter:from_target",
+    "influxdb+https": "probekit.exporters.influxdb.exporter:from_target",
+    "influxdb+tcp": "probekit.exporters.influxdb.exporter:from_target",
+    "influxdb+udp": "probekit.exporters.influxdb.exporter:from_target",
     "otlp": "probekit.exporters.otlp.exporter:from_target",
     "otlp+http": "probekit.exporters.otlp.exporter:from_target",
     "otlp+https": "probekit.exporters.otlp.exporter:from_target",

@@ -2,7 +2,7 @@
 
 import datetime as dt
 
-from probekit.model import Resource
+from probekit.model import AttributeValue, Resource
 
 _NS = 1_000_000_000
 _EXACT = 2.0**53  # above it, a float's integer digits are not all meant
@@ -40,6 +40,21 @@ def number(value: float) -> "int | float":
     if -_EXACT < value < _EXACT and value == int(value):
         return int(value)
     return value
+
+
+def word(value: AttributeValue) -> str:
+    """An attribute's value as one text; the parts of a list joined by semicolons.
+
+    Example:
+        >>> word(True), word(("a", 1)), word(0.5)
+        ('true', 'a;1', '0.5')
+
+    """
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (str, int, float)):
+        return str(value)
+    return ";".join(word(item) for item in value)
 
 
 def host_of(resource: Resource) -> str:
