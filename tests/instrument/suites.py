@@ -53,6 +53,29 @@ SUITES = (
     ),
 )
 
+# Run when named, or with --all; slower, and tried by hand before a release.
+FURTHER = (
+    Suite("attrs==24.3.0", "attr.*", needs=("hypothesis", "cloudpickle", "pympler")),
+    Suite("jinja2==3.1.6", "jinja2.*", needs=("trio",)),
+    Suite("werkzeug==3.1.3", "werkzeug.*", needs=("ephemeral-port-reserve", "watchdog", "pytest-timeout", "cryptography")),
+    Suite("marshmallow==3.26.1", "marshmallow.*", needs=("pytz", "simplejson")),
+    Suite("more-itertools==10.6.0", "more_itertools.*"),
+    Suite("tomlkit==0.13.2", "tomlkit.*", needs=("PyYAML",)),
+    Suite("pyparsing==3.2.1", "pyparsing.*", needs=("matplotlib", "railroad-diagrams")),
+    Suite("packaging==24.2", "packaging.*", needs=("pretend",)),
+    Suite("pluggy==1.5.0", "pluggy.*", tests=("testing",)),
+    Suite("structlog==25.1.0", "structlog.*", needs=("pytest-asyncio", "time-machine", "freezegun", "pretend", "twisted", "rich")),
+    Suite("wrapt==1.17.2", "wrapt.*"),
+    Suite("networkx==3.4.2", "networkx.*", tests=("networkx/algorithms/shortest_paths", "networkx/classes", "networkx/utils", "networkx/readwrite")),
+    Suite("sqlalchemy==2.0.37", "sqlalchemy.*", tests=("test/base", "test/engine", "test/sql", "test/orm/test_query.py"), options=("-p", "no:warnings")),
+    Suite("httpx==0.28.1", "httpx.*", needs=("trio", "trustme", "uvicorn", "chardet", "brotli", "zstandard", "h2", "socksio", "pygments", "rich", "anyio")),
+    Suite("tenacity==9.0.0", "tenacity.*", needs=("tornado", "typeguard")),
+    Suite("cachetools==5.5.1", "cachetools.*"),
+    Suite("python-dateutil==2.9.0.post0", "dateutil.*", needs=("freezegun", "hypothesis")),
+    Suite("mako==1.3.8", "mako.*", tests=("test",)),
+    Suite("sympy==1.13.3", "sympy.*", tests=("sympy/core", "sympy/parsing")),
+)
+
 
 def environment(folder, suites):
     """One environment with all packages, their tests' needs and this checkout."""
@@ -133,7 +156,8 @@ def main(arguments):
     folder = Path(arguments[0] if arguments else "var/suites").resolve()
     folder.mkdir(parents=True, exist_ok=True)
     wanted = set(arguments[1:])
-    suites = [each for each in SUITES if not wanted or each.name in wanted]
+    known = SUITES + FURTHER if wanted else SUITES
+    suites = [each for each in known if not wanted or each.name in wanted]
     python = environment(folder, suites)
     return sum(compare(folder, suite, python) for suite in suites)
 

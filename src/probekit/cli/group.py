@@ -11,6 +11,7 @@ from probekit._version import __version__
 # The module has a click command by the name ``command`` with the same line.
 COMMANDS: "dict[str, tuple[str, str]]" = {
     "doctor": ("doctor", "Check settings, buffer, locks, exporters and clock."),
+    "run": ("run", "Run a program with probekit inside; no change to its code."),
     "query": ("query", "Run one reading SQL statement over the buffer."),
     "ship": ("ship", "Lead the buffer and deliver what it holds."),
     "status": ("status", "Show what was recorded, delivered, stored and dropped."),

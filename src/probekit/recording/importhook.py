@@ -17,13 +17,18 @@ Imported = Callable[[ModuleType], None]
 
 
 class PatternFinder:
-    """First on ``sys.meta_path`` while anything is instrumented."""
+    """First on ``sys.meta_path`` while anything is instrumented.
+
+    Attributes:
+        reloaded: Modules that matter and are being executed anew.
+    """
 
     def __init__(self, matters: "Callable[[str], bool]", imported: Imported) -> None:
         """Call *imported* with each module whose name *matters*, once executed."""
         self._matters = matters
         self._imported = imported
         self._awaited: set[str] = set()
+        self.reloaded: set[str] = set()
 
     def install(self) -> None:
         """Begin; twice changes nothing."""
@@ -63,7 +68,9 @@ class PatternFinder:
             if self in sys.meta_path:
                 self._imported(module)
 
-        if fullname not in sys.modules:  # else it is being reloaded, see modules.py
+        if fullname in sys.modules:
+            self.reloaded.add(fullname)  # wrapt would call at once, and too early
+        else:
             self._awaited.add(fullname)
             register_post_import_hook(arrived, fullname)
 

@@ -7,6 +7,7 @@
 import gc
 import sys
 from collections.abc import Iterable, Iterator
+from pathlib import PurePath
 from threading import RLock
 from types import FunctionType, ModuleType
 
@@ -36,6 +37,7 @@ class Instrumentation:
         self.left: dict[str, str] = {}
         self._rules: list[Rule] = []
         self._stitches: list[Stitch] = []
+        self._main_size = 0
         self._finder = PatternFinder(self._matters, self.weave_module)
         self._thermostat = Thermostat(lambda: self._stitches[:])
         # An import on another thread may weave while this one does.
@@ -49,19 +51,21 @@ class Instrumentation:
         self.gate.registry.observe(self._look)
         self._finder.install()
         for name, module in list(sys.modules.items()):
-            if self._matters(name) and isinstance(module, ModuleType):
+            if isinstance(module, ModuleType) and (
+                name == "__main__" or self._matters(name)
+            ):
                 self.weave_module(module)
 
     def weave_module(self, module: ModuleType) -> None:
         """Weave what the rules mean of *module*; never raises."""
-        name = getattr(module, "__name__", "")
         try:
+            names = names_of(module)
             with self._lock:
                 for rule in self._rules:
-                    if rule.takes_module(name):
+                    if any(map(rule.takes_module, names)):
                         self._weave_all(module, rule)
         except Exception as error:
-            notice("instrument", f"{name} was not instrumented: {error!r}")
+            notice("instrument", f"{module!r} was not instrumented: {error!r}")
 
     def __iter__(self) -> Iterator[Stitch]:
         """The stitches of functions that live."""
@@ -120,14 +124,45 @@ class Instrumentation:
             if type(each) is FunctionType and id(each.__code__) in originals:
                 each.__code__ = originals[id(each.__code__)]
 
+    def _has_news(self, module: ModuleType) -> bool:
+        if module.__name__ != "__main__":
+            return True
+        size, self._main_size = self._main_size, len(vars(module))
+        return size != self._main_size and bool(self._rules)
+
     def _matters(self, name: str) -> bool:
         return any(rule.takes_module(name) for rule in self._rules)
 
     def _look(self, observer: object) -> None:
-        """At each drain: who is hot, and losses that woven code could only count."""
+        """At each drain: who is hot, what is new, and what could only be counted.
+
+        New are functions of the main program, which is never imported, and of modules
+        that were reloaded.
+        """
         del observer
         self._thermostat.look()
+        names = {"__main__", *self._finder.reloaded}
+        self._finder.reloaded -= names
+        for name in names:
+            module = sys.modules.get(name)
+            if isinstance(module, ModuleType) and self._has_news(module):
+                self.weave_module(module)
         self.gate.count_missed()
+
+
+def names_of(module: ModuleType) -> "set[str]":
+    """The names by which rules may mean *module*.
+
+    The main program is ``__main__``, and what it would be called if it were imported:
+    ``app`` for ``app.py``, ``shop.worker`` for ``python -m shop.worker``.
+    """
+    name = module.__name__
+    if name != "__main__":
+        return {name}
+    spec, file = getattr(module, "__spec__", None), getattr(module, "__file__", None)
+    if spec is not None:
+        return {name, spec.name}
+    return {name, PurePath(file).stem} if isinstance(file, str) else {name}
 
 
 INSTRUMENTATION = Instrumentation()

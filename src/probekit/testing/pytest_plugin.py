@@ -1,4 +1,4 @@
-"""A pytest plugin: instruments modules while a test suite runs, and the fixture ``probe``.
+"""A pytest plugin: instruments modules while tests run, and has the fixture ``probe``.
 
 Load it with ``-p probekit.testing.pytest_plugin``, or name it in ``pytest_plugins``.
 Which modules: the option ``--probekit-instrument`` (may be repeated), the ini value
