@@ -38,8 +38,13 @@ def partial_success(answer: Answer) -> PartialSuccess:
     """
     if answer.content_type == JSON:
         return _from_json(answer.body)
+    return from_protobuf(answer.body)
+
+
+def from_protobuf(body: bytes) -> PartialSuccess:
+    """Read the protobuf form of the answer to an export."""
     try:
-        found = dict(fields(answer.body))
+        found = dict(fields(body))
         inner = found.get(1, b"")
         told = dict(fields(inner)) if isinstance(inner, bytes) else {}
     except ValueError:
@@ -53,6 +58,8 @@ def partial_success(answer: Answer) -> PartialSuccess:
 
 def status_words(answer: Answer) -> str:
     """The message of a ``google.rpc.Status`` body; empty when the body is none."""
+    if answer.content_type == JSON:
+        return _json_words(answer)
     if answer.content_type != PROTOBUF:
         return ""
     try:
@@ -62,6 +69,16 @@ def status_words(answer: Answer) -> str:
     if not isinstance(message, bytes):
         return ""
     return Answer(answer.status, body=message).words()
+
+
+def _json_words(answer: Answer) -> str:
+    import json
+
+    try:
+        message = json.loads(answer.body)["message"]
+    except (ValueError, TypeError, LookupError, RecursionError):
+        return ""
+    return Answer(answer.status, body=str(message).encode("utf-8", "replace")).words()
 
 
 def _from_json(body: bytes) -> PartialSuccess:

@@ -1,16 +1,14 @@
-"""Takes metrics, events and spans to an OTLP receiver over HTTP/protobuf.
+"""Takes metrics, events and spans to an OTLP receiver over HTTP, protobuf or JSON.
 
 One batch is up to three POSTs under one deadline. The far side acknowledges each; a
 200 from somebody who is no OTLP receiver (a login page) is no acknowledgement.
 """
 
 import zlib
-from collections.abc import Callable
-from typing import cast
 
 from probekit.errors import ExportError, Rejected, RetryLater
-from probekit.exporters.options import Options
 from probekit.exporters.otlp.answers import (
+    JSON,
     PROTOBUF,
     PartialSuccess,
     is_acknowledgement,
@@ -18,9 +16,13 @@ from probekit.exporters.otlp.answers import (
     status_words,
 )
 from probekit.exporters.otlp.delivered import Delivered
-from probekit.exporters.otlp.logs import encode_logs
-from probekit.exporters.otlp.metrics import MetricsEncoder
-from probekit.exporters.otlp.traces import encode_traces
+from probekit.exporters.otlp.encoders import (
+    KINDS,
+    SIGNALS,
+    count_of,
+    encoders_from,
+)
+from probekit.exporters.otlp.json_form import as_json
 from probekit.exporters.transport.deadline import Deadline
 from probekit.exporters.transport.http import HttpTransport
 from probekit.exporters.urls import Target
@@ -30,7 +32,6 @@ from probekit.ports import DeliveryContract
 
 DEFAULT_PORT = 4318
 MOST_RECORDS = 4000
-SIGNALS: "tuple[Signal, ...]" = ("metrics", "events", "spans")
 PATHS: "dict[Signal, str]" = {
     "metrics": "/v1/metrics",
     "events": "/v1/logs",
@@ -56,20 +57,18 @@ class Otlp:
             self._target,
             options,
             default_port=DEFAULT_PORT,
-            tls=self._target.scheme == "otlp+https",
+            tls=self._target.scheme.endswith("+https"),
         )
         self._gzip = options.flag("gzip", default=True)
-        signals = _signals(options)
-        self._encoders: dict[Signal, Callable[[Batch], bytes]] = {
-            "metrics": MetricsEncoder(options.numbers("bounds", ()) or None).encode,
-            "events": encode_logs,
-            "spans": encode_traces,
-        }
+        self._json = self._target.scheme.startswith("otlp+json")
+        found = encoders_from(options)
+        self._encoders = found.encode
         options.finish()
         self._delivered = Delivered()
         self._refused: list[tuple[int, str]] = []
         self.contract = DeliveryContract(
-            signals=frozenset(signals),
+            signals=frozenset(found.signals),
+            cumulative=found.cumulative,
             max_records=MOST_RECORDS,
             deadline_s=self._transport.timeout_s,
         )
@@ -110,7 +109,9 @@ class Otlp:
         body = self._encoders[signal](batch)
         if not body:
             return
-        headers = {"Content-Type": PROTOBUF}
+        headers = {"Content-Type": JSON if self._json else PROTOBUF}
+        if self._json:
+            body = as_json(KINDS[signal], body)
         if self._gzip:
             body = _gzipped(body)
             headers["Content-Encoding"] = "gzip"
@@ -118,7 +119,7 @@ class Otlp:
             "POST", PATHS[signal], body, headers, deadline=deadline
         )
         error = self._transport.refusal(
-            answer, records=_count(batch, signal), words=status_words(answer)
+            answer, records=count_of(batch, signal), words=status_words(answer)
         )
         if isinstance(error, Rejected) and error.count is not None:
             self._refused.append((error.count, error.reason))
@@ -147,18 +148,8 @@ class Otlp:
 
 
 def from_target(target: Target) -> Otlp:
-    """Build from ``otlp://H:P``, ``otlp+http://`` or ``otlp+https://``."""
+    """Build from ``otlp://H:P``, ``otlp+http://``, ``otlp+json://`` or ``+https``."""
     return Otlp(target)
-
-
-def _signals(options: Options) -> "tuple[Signal, ...]":
-    return cast("tuple[Signal, ...]", options.words("signals", SIGNALS, SIGNALS))
-
-
-def _count(batch: Batch, signal: Signal) -> int:
-    if signal == "metrics":
-        return sum(len(window.points) for window in batch.windows)
-    return len(batch.events if signal == "events" else batch.spans)
 
 
 def _gzipped(body: bytes) -> bytes:

@@ -4,7 +4,8 @@ Counters are monotonic sums with delta temporality. Up-down counters are cumulat
 of their running total (a delta of a level says nothing to a backend), or deltas where
 the buffer does not know the total. Gauges are gauges. Histograms have explicit bounds,
 delta temporality, and exact count, sum, minimum and maximum; each bucket's count is
-exact where its bound has two significant decimal digits.
+exact where its bound has two significant decimal digits. On request counters and
+histograms are cumulative too.
 """
 
 from bisect import bisect_left
@@ -79,6 +80,7 @@ BOUNDS_BY_NAME: "Mapping[str, tuple[float, ...]]" = {
 _GAUGE, _SUM, _HISTOGRAM = 5, 7, 9  # fields of Metric
 _DELTA_BYTES, _LEVEL_BYTES = 27, 18  # a number without its attributes
 _SHAPES_LIMIT = 20_000
+_NO_START = b"\x11" + moment(0)
 _pack_number = Struct("<Bd").pack
 _AS_DOUBLE = 0x21
 _pack_count_and_sum = Struct("<BQBd").pack
@@ -164,12 +166,17 @@ class MetricsEncoder:
 
     Args:
         bounds: Buckets of every histogram; None for the default by name and unit.
+        cumulative: Running totals of counters and histograms instead of deltas, where
+            the points carry them.
     """
 
-    __slots__ = ("_bounds", "_cuts", "_places", "_shapes")
+    __slots__ = ("_bounds", "_cumulative", "_cuts", "_places", "_shapes")
 
-    def __init__(self, bounds: "Sequence[float] | None" = None) -> None:
+    def __init__(
+        self, bounds: "Sequence[float] | None" = None, *, cumulative: bool = False
+    ) -> None:
         """Start with an empty memory."""
+        self._cumulative = cumulative
         self._bounds = None if bounds is None else tuple(bounds)
         self._cuts: dict[tuple[float, ...], Cut] = {}
         self._shapes: dict[tuple[object, ...], Shape] = {}
@@ -195,14 +202,21 @@ class MetricsEncoder:
         both = b"\x11" + moment(window.start_unix_ns) + end
         place_of = self._places.of
         for point in window.points:
-            place, value = place_of(point), point.value
+            place, value, total = place_of(point), point.value, point.total
             if isinstance(value, Histogram):
-                metrics[place.delta].append(_histogram(place, value, both))
+                if self._cumulative and isinstance(total, Histogram):
+                    # Nobody knows when the total began: its start is left open.
+                    since = _NO_START + end
+                    metrics[place.level].append(_histogram(place, total, since))
+                else:
+                    metrics[place.delta].append(_histogram(place, value, both))
                 continue
             level: float | Histogram | None
             level = value if place.kind == "gauge" else None
-            if place.kind == "up_down_counter":
-                level = point.total
+            if place.kind == "up_down_counter" or (
+                self._cumulative and place.kind == "counter"
+            ):
+                level = total
             if level is None or isinstance(level, Histogram):
                 number = both + _pack_number(_AS_DOUBLE, value)
                 metrics[place.delta].append(
