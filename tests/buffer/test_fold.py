@@ -1,5 +1,6 @@
 import pytest
 
+from probekit.buffer import segment_files
 from probekit.buffer.closing import Superseded
 from probekit.buffer.fold import Fold
 from probekit.buffer.segments import MemoryJournal
@@ -490,3 +491,39 @@ def test_a_buffer_in_memory_folds_like_any_other(clock, harvest):
     store.close()
     assert 1 == store.last_window()
     store.dispose()
+
+
+@pytest.mark.parametrize("moment", [1, 2])
+def test_a_frame_to_be_shipped_takes_along_all_that_was_written_before_it(
+    buffer, harvest, monkeypatch, moment
+):
+    """Also when both come while the leader looks through the folder."""
+    asking, other = buffer.writer(), buffer.writer()
+    asking.append(harvest(orders=1))
+    buffer.settle()
+    real, calls = segment_files.sizes, []
+
+    def sizes(folder):
+        found = real(folder)
+        calls.append(found)
+        if len(calls) == moment:  # seen by nobody yet
+            other.append(harvest(orders=10))
+            asking.append(harvest(orders=1), ship_now=True)
+            # The size of the asking one is measured after its frame came.
+            own = asking.position()[0]
+            found = [(n, real_size(folder / n.text, s, own)) for n, s in found]
+        return found
+
+    def real_size(path, size, own):
+        return path.stat().st_size if path.name == own else size
+
+    monkeypatch.setattr(segment_files, "sizes", sizes)
+    buffer.settle()
+    covered = buffer.fold.covers(*asking.position())
+
+    assert (not covered) or buffer.total("shop.orders") == 12.0
+    buffer.settle()
+    assert buffer.fold.covers(*asking.position())
+    assert 12.0 == buffer.total("shop.orders")
+    asking.close()
+    other.close()

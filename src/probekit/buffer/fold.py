@@ -19,7 +19,7 @@ from probekit.buffer.closing import (
     Superseded,
     open_window,
 )
-from probekit.buffer.frames import SHIP_NOW, BadFrame, Frame, decode
+from probekit.buffer.frames import SHIP_NOW, Frame
 from probekit.buffer.harvests import Intake
 from probekit.buffer.memory_journal import MEMORY_SEGMENT, MemoryJournal
 from probekit.buffer.store import Store
@@ -30,6 +30,8 @@ from probekit.model import Harvest, Series, Window
 from probekit.observer import SeriesTable
 
 __all__ = ["Fold", "FoldState"]
+
+_ROUNDS = 5  # of one reading, while new frames ask to be shipped
 
 
 class Fold:
@@ -126,30 +128,49 @@ class Fold:
 
         """
         with self._lock:
-            closed = False
             if isinstance(self._source, MemoryJournal):
                 closed = self._read_memory(self._source)
             else:
-                for name in segment_files.names(self._source):
-                    tail = self._tail(name.text, name.stream)
-                    if tail.has_more() and not tail.done:
-                        closed |= self._read_tail(tail)
+                closed = self._read_segments(self._source)
             waiting = self._intake.records
             return FoldState(self._intake.ship_now, waiting, closed)
 
-    def _read_tail(self, tail: Tail, *, bounded: bool = True) -> bool:
-        """Fold what follows in a segment; whether windows were closed on the way."""
-        data, at, closed = tail.data(), 0, False
-        while at < len(data):
-            try:
-                frame = decode(data, at)
-            except BadFrame:
-                break  # its owner may still be writing it; never read past by guess
-            if bounded:
-                closed |= self._make_room()
+    def _read_segments(self, folder: Path) -> bool:
+        """Fold all segments; whether windows were closed on the way.
+
+        A frame that asks to be shipped stands for all that anybody wrote before it.
+        Sizes are collected twice: what the first collection saw is younger than
+        nothing that the second one missed. Such a frame beyond the first collection
+        waits for another round.
+        """
+        closed = False
+        for _ in range(_ROUNDS):
+            settled = dict(segment_files.sizes(folder))
+            held: set[str] = set()
+            for name, end in segment_files.sizes(folder):
+                tail = self._tail(name.text, name.stream)
+                if tail.done or end <= tail.offset or name.stream in held:
+                    continue
+                closed |= self._read_tail(tail, end, settled.get(name, 0), held)
+            if not held:
+                break
+        return closed
+
+    def _read_tail(
+        self,
+        tail: Tail,
+        end: int,
+        settled: int,
+        held: "set[str]",
+    ) -> bool:
+        """Fold a segment up to *end*; streams that have to wait go into *held*."""
+        closed = False
+        for frame in segment_files.whole_frames(tail.data()[: end - tail.offset]):
+            if frame.flags & SHIP_NOW and tail.offset + frame.size_bytes > settled:
+                held.add(tail.stream.id)
+                break
+            closed |= self._make_room()
             self._fold(tail, frame)
-            at += frame.size_bytes
-            tail.offset += frame.size_bytes
         return closed
 
     def _make_room(self) -> bool:
@@ -161,6 +182,7 @@ class Fold:
 
     def _fold(self, tail: Tail, frame: Frame) -> None:
         intake = self._intake
+        tail.offset += frame.size_bytes
         missing = tail.stream.take(frame)
         if missing:
             intake.lose("metrics", "gap", missing)
@@ -256,7 +278,8 @@ class Fold:
         """Segments and streams that are over, with everything of them folded."""
         for tail in list(self._tails.values()):
             while not tail.settle() and tail.is_left():
-                self._read_tail(tail, bounded=False)
+                for frame in segment_files.whole_frames(tail.data()):
+                    self._fold(tail, frame)
         gone = [tail for tail in self._tails.values() if tail.done]
         names = self._names()
         living = {t.stream.id for t in self._tails.values() if not t.done}

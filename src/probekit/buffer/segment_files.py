@@ -116,6 +116,34 @@ def names(directory: Path) -> "list[SegmentName]":
     return [name for name in parsed if name is not None]
 
 
+def sizes(directory: Path) -> "list[tuple[SegmentName, int]]":
+    """All segments, oldest first, each with its length; listed first, then measured."""
+    measured = ((name, _size(directory / name.text)) for name in names(directory))
+    return [(name, size) for name, size in measured if size is not None]
+
+
+def _size(path: Path) -> "int | None":
+    try:
+        return path.stat().st_size
+    except OSError:  # deleted meanwhile
+        return None
+
+
+def whole_frames(data: bytes) -> "Iterator[Frame]":
+    """Frames up to the first that is cut or damaged; never past it by guess.
+
+    Its owner may still be writing it: try again later.
+    """
+    at = 0
+    while at < len(data):
+        try:
+            frame = decode(data, at)
+        except BadFrame:
+            return
+        at += frame.size_bytes
+        yield frame
+
+
 def sweep(directory: Path) -> None:
     """Remove newborn files whose maker died before it named them."""
     try:
@@ -197,5 +225,7 @@ __all__ = [
     "names",
     "read_bytes",
     "read_frames",
+    "sizes",
     "sweep",
+    "whole_frames",
 ]
