@@ -14,8 +14,8 @@ PAGE = HOME / "docs" / "backends" / "matrix.md"
 HEAD = """\
 # Every backend, read back
 
-Made by the tests of `tests/backends` (`python tests/backends/matrix.py`): each starts the
-real server, sends through `probekit.configure(exporters=[…])`, and asks the server for it.
+Made by the tests of `tests/backends` (`python tests/backends/matrix.py`): each starts
+the real server, sends through `probekit.configure(exporters=[…])`, and asks the server.
 
 | backend | server | sent | read back | equal |
 | --- | --- | --- | --- | --- |

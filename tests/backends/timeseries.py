@@ -1,0 +1,177 @@
+"""The servers of the time-series backends; started as in ``servers``."""
+
+import contextlib
+import json
+import re
+import subprocess
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from pathlib import Path
+
+from servers import command, eventually, free_ports, needed, running
+
+TYPES_DB = Path("/usr/share/collectd/types.db")
+INFLUXDB = """
+reporting-disabled = true
+bind-address = "127.0.0.1:{ports[6]}"
+[meta]
+  dir = "{folder}/meta"
+[data]
+  dir = "{folder}/data"
+  wal-dir = "{folder}/wal"
+  query-log-enabled = false
+[monitor]
+  store-enabled = false
+[http]
+  bind-address = "127.0.0.1:{ports[0]}"
+  log-enabled = false
+[[udp]]
+  enabled = true
+  bind-address = "127.0.0.1:{ports[1]}"
+  database = "udp"
+  batch-timeout = "100ms"
+[[opentsdb]]
+  enabled = true
+  bind-address = "127.0.0.1:{ports[2]}"
+  database = "opentsdb"
+  batch-timeout = "100ms"
+[[graphite]]
+  enabled = true
+  protocol = "tcp"
+  bind-address = "127.0.0.1:{ports[3]}"
+  database = "graphite"
+  batch-timeout = "100ms"
+  templates = ["measurement*"]
+[[collectd]]
+  enabled = {collectd}
+  bind-address = "127.0.0.1:{ports[5]}"
+  database = "collectd"
+  typesdb = "{types_db}"
+  security-level = "none"
+  parse-multivalue-plugin = "split"
+  batch-timeout = "100ms"
+"""
+
+
+def fetch(url, data=None, timeout_s=5):
+    """An answer's text; an error status is an answer too."""
+    with contextlib.suppress(urllib.error.HTTPError):
+        with urllib.request.urlopen(url, data, timeout=timeout_s) as answer:
+            return answer.read().decode()
+    return ""
+
+
+class Influx:
+    """A running InfluxDB 1."""
+
+    def __init__(self, ports):
+        self.http, self.udp, self.opentsdb, self.graphite = ports[:4]
+        self.collectd = ports[5]
+
+    def query(self, text, database=""):
+        """The series that a query finds."""
+        query = urllib.parse.urlencode({"q": text, "db": database, "epoch": "ns"})
+        url = f"http://127.0.0.1:{self.http}/query"
+        found = json.loads(fetch(url, query.encode()))
+        return found["results"][0].get("series", [])
+
+    def rows(self, text, database):
+        """The rows of the first series that a query finds, as dicts."""
+        series = self.query(text, database)
+        if not series:
+            return []
+        columns = series[0]["columns"]
+        return [dict(zip(columns, row, strict=True)) for row in series[0]["values"]]
+
+
+def influx_version():
+    """What the program calls itself."""
+    return re.search(r"v([\d.]+\S*)", _said("influxd", "version")).group(1)
+
+
+@contextlib.contextmanager
+def influxdb(folder, ports=None, databases=("pk", "opentsdb")):
+    """An InfluxDB with all listeners; yields an ``Influx``."""
+    program = command("influxd")
+    folder.mkdir(parents=True, exist_ok=True)
+    ports = ports or free_ports(7)
+    config = INFLUXDB.format(
+        ports=ports,
+        folder=folder,
+        types_db=TYPES_DB,
+        collectd=str(TYPES_DB.exists()).lower(),
+    )
+    (folder / "influxdb.conf").write_text(config)
+    arguments = [program, "run", "-config", folder / "influxdb.conf"]
+    with running(arguments, folder, ports[0]):
+        influx = Influx(ports)
+        for database in databases:
+            influx.query(f"CREATE DATABASE {database}")
+        time.sleep(0.1)  # the other listeners come up after HTTP, and say nothing
+        yield influx
+
+
+class Victoria:
+    """A running VictoriaMetrics."""
+
+    def __init__(self, ports):
+        self.http, self.opentsdb, self.opentsdb_http, self.graphite = ports[:4]
+        self.influx = ports[4]
+
+    def values(self, match):
+        """All (labels, values) of the series that match, once there are any."""
+
+        def ask():
+            fetch(f"http://127.0.0.1:{self.http}/internal/force_flush")
+            query = urllib.parse.urlencode({"match[]": match})
+            text = fetch(f"http://127.0.0.1:{self.http}/api/v1/export?{query}")
+            found = [json.loads(line) for line in text.splitlines()]
+            return [(row["metric"], row["values"]) for row in found]
+
+        return eventually(ask)
+
+    def last(self, match):
+        """The newest value of the one series that matches; None without one."""
+        found = self.values(match)
+        return found[0][1][-1] if found else None
+
+    def thrown_away(self):
+        """How many rows were not stored although they were accepted."""
+        text = fetch(f"http://127.0.0.1:{self.http}/metrics")
+        rows = re.findall(r"^vm_rows_(?:invalid|ignored)_total\S* (\d+)$", text, re.M)
+        return sum(map(int, rows))
+
+
+def victoria_version():
+    """What the program calls itself."""
+    said = _said("victoria-metrics", "-version")
+    return (re.search(r"\d+\.\d+\.\d+", said) or re.search(r"\S+$", said)).group()
+
+
+@contextlib.contextmanager
+def victoria_metrics(folder, ports=None):
+    """A VictoriaMetrics with all listeners; yields a ``Victoria``."""
+    program = command("victoria-metrics")
+    ports = ports or free_ports(5)
+    names = ("http", "opentsdb", "opentsdbHTTP", "graphite", "influx")
+    listen = [
+        f"-{name}ListenAddr=127.0.0.1:{port}"
+        for name, port in zip(names, ports, strict=True)
+    ]
+    options = ["-retentionPeriod=100y", "-search.latencyOffset=0s"]
+    options += ["-search.disableCache", f"-storageDataPath={folder / 'data'}"]
+    with running([program, *listen, *options], folder, ports[0]):
+        yield Victoria(ports)
+
+
+def _said(program, *arguments):
+    done = subprocess.run(
+        [needed(command(program)), *arguments],
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+    return done.stdout + done.stderr
