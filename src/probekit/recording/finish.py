@@ -1,15 +1,18 @@
-"""From what was queued to the event that may be buffered."""
+"""From what was queued to the event or span that may be buffered."""
 
 from typing import TYPE_CHECKING, TypeAlias
 
-from probekit.model import Event
+from probekit.model import Event, Harvest, Span
+from probekit.notice import notice
 from probekit.recording.group import Sample
+from probekit.recording.seams import EndedSpan
 from probekit.recording.stack import text_of
 
 if TYPE_CHECKING:
     from probekit.recording.registry import Registry
 
 Queued: TypeAlias = "Event | Sample"
+QueuedSpan: TypeAlias = "Span | EndedSpan"
 
 
 def finished(queued: Queued, registry: "Registry") -> Event:
@@ -39,3 +42,21 @@ def finished(queued: Queued, registry: "Registry") -> Event:
         "",
         *queued.ids,
     )
+
+
+def finish_spans(
+    queued: "list[QueuedSpan]", into: Harvest, registry: "Registry"
+) -> int:
+    """Add spans to a harvest; how many could not be made."""
+    failed = 0
+    scrub = registry.scrub if queued else None
+    for each in queued:
+        try:
+            if isinstance(each, Span):
+                into.spans.append(each)
+            elif scrub is not None:
+                into.spans.append(each.finished(scrub))
+        except Exception as error:  # noqa: PERF203 - one bad span, not the others
+            failed += 1
+            notice("harvest-span", f"a span was not harvested: {error!r}")
+    return failed

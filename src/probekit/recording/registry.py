@@ -13,16 +13,16 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from probekit.clock import SYSTEM_CLOCK, Clock
-from probekit.model import Harvest, Series, Signal, Span
+from probekit.model import Harvest, Series, Signal
 from probekit.notice import notice
 from probekit.observer import Observe, SeriesTable
-from probekit.recording.finish import Queued, finished
+from probekit.recording.finish import Queued, QueuedSpan, finish_spans, finished
 from probekit.recording.handle import Handle, make_handle
 from probekit.recording.observers import Observers
 from probekit.recording.problems import Problems
 from probekit.recording.queue import Losses, Queue
 from probekit.recording.quiet import Suppression, is_disabled, suppressed
-from probekit.recording.seams import Scrub, SpanMaker
+from probekit.recording.seams import Scrub, SpanMaker, Tracing
 from probekit.recording.watch import LENGTH_LIMIT, Watch
 
 if TYPE_CHECKING:
@@ -55,6 +55,7 @@ class Registry:
         on_durable: Called with one event; returns when its frame is written.
         trace_ids: Says (trace id, span id) of the running context, or two empty texts.
         span_maker: Opens a span for ``probe(span=True)``; None while traces are off.
+        tracing: Opens spans for middleware and libraries; None while traces are off.
     """
 
     def __init__(
@@ -74,12 +75,13 @@ class Registry:
         self.dropped = [0]  # durations lost where even a call was impossible
         self.observers = Observers(self.table)
         self.events: Queue[Queued] = Queue(self._refuser("events"))
-        self.spans: Queue[Span] = Queue(self._refuser("spans"))
+        self.spans: Queue[QueuedSpan] = Queue(self._refuser("spans"))
         self.problems = Problems(self)
         self.on_due: Callable[[], None] | None = None
         self.on_durable: Callable[[Harvest], None] | None = None
         self.trace_ids: Callable[[], tuple[str, str]] | None = None
         self.span_maker: SpanMaker | None = None
+        self.tracing: Tracing | None = None
         self._scrub: Scrub | None = None
         self._enabled = True
         self._pid = os.getpid()
@@ -157,7 +159,7 @@ class Registry:
             notice("trace-ids", f"the trace context could not be read: {error!r}")
             return "", ""
 
-    def span(self, span: Span) -> None:
+    def span(self, span: QueuedSpan) -> None:
         """Take a finished span; beyond 10,000 a drain it is counted as lost."""
         self.spans.put(span)
 
@@ -325,7 +327,9 @@ class Registry:
             self._harvest_one(handle, into)
         for queued in self.events.take():
             self._finish_one(queued, into)
-        into.spans = self.spans.take()
+        failed = finish_spans(self.spans.take(), into, self)
+        if failed:
+            self._losses.add("spans", "internal_error", failed)
         self.problems.harvest(into)
         dropped, self.dropped[0] = self.dropped[0], 0
         if dropped:

@@ -1,9 +1,9 @@
-"""What the registry is given by others: who scrubs, who opens spans."""
+"""What the registry is given by others: who scrubs, who opens and finishes spans."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol, TypeAlias
 
-from probekit.model import AttributeValue
+from probekit.model import AttributeValue, Span
 
 
 class Scrub(Protocol):
@@ -26,3 +26,80 @@ class OpenSpan(Protocol):
 # (name, attributes, attach): attach says whether the span may become the current one
 # (it may not in generators, whose steps run in other people's contexts).
 SpanMaker: TypeAlias = "Callable[[str, Mapping[str, Any], bool], OpenSpan | None]"
+
+
+class EndedSpan(Protocol):
+    """A span that has ended; the draining thread makes it one that may be buffered."""
+
+    def finished(self, scrub: Scrub) -> Span:
+        """Return it scrubbed."""
+
+
+class CallSpan(Protocol):
+    """A span that middleware or a patched library has opened."""
+
+    def describe(self, name: str, attributes: Mapping[str, Any]) -> None:
+        """Say what only the end of the call tells; an empty *name* changes none."""
+
+    def headers(self) -> "dict[str, str]":
+        """What a message carries whose receiver is to go on with this span's trace."""
+
+    def end(
+        self,
+        error: "BaseException | None" = None,
+        *,
+        error_type: str = "",
+    ) -> None:
+        """Close it and make current again what was so before.
+
+        Args:
+            error: What the call raised, if anything.
+            error_type: Why it failed although it raised nothing: a status.
+
+        """
+
+
+class Tracing(Protocol):
+    """Opens spans while traces are on; never raises."""
+
+    def serve(
+        self,
+        name: str,
+        kind: int,
+        attributes: Mapping[str, Any],
+        header: "Callable[[str], str | None]",
+    ) -> "CallSpan | None":
+        """Open a span for work that somebody asked for: it goes on with their trace.
+
+        Args:
+            name: Low in number; may be told better at the end.
+            kind: OpenTelemetry's number as in the model: 2 server, 5 consumer.
+            attributes: What is known by now.
+            header: Gives a header of the message by its lower-case name.
+
+        Returns:
+            The span, the current one from now on, also when the trace is not
+            recorded; None when somebody else has made one for this work already.
+
+        """
+
+    def call(
+        self,
+        name: str,
+        kind: int,
+        attributes: Mapping[str, Any],
+        *,
+        attach: bool = True,
+    ) -> "CallSpan | None":
+        """Open a span for a part of the work, if it is part of a recorded trace.
+
+        Args:
+            name: Low in number.
+            kind: 1 internal, 3 client, 4 producer.
+            attributes: What is known by now.
+            attach: Whether it becomes the current one.
+
+        Returns:
+            The span; None outside of a trace that is being recorded.
+
+        """
