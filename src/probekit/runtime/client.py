@@ -139,14 +139,17 @@ def _apply(settings: "Settings") -> None:
         return
     if _presence is not None and _settings == settings and _presence.is_working:
         return
+    from probekit.runtime import traces
     from probekit.runtime.presence import Presence
 
-    made = Presence(settings, REGISTRY)  # may refuse; then what runs, runs on
+    plan = traces.checked(settings.traces)  # may refuse; then what runs, runs on
+    made = Presence(settings, REGISTRY)  # the same
     _end(_RECONFIGURE_S, wait=False)
     REGISTRY.enabled = True
     REGISTRY.disown()
     _presence, _settings = made, settings
     made.start()
+    traces.switch_on(plan, REGISTRY, settings.resource)
 
 
 def flush(timeout_s: float = 5.0) -> bool:
@@ -248,6 +251,10 @@ def snapshot() -> Snapshot:
 def _end(timeout_s: float, *, wait: bool) -> bool:
     global _presence, _settings
     presence, _presence, _settings = _presence, None, None
+    if presence is not None:
+        from probekit.runtime import traces
+
+        traces.switch_off()
     return presence.close(timeout_s, wait=wait) if presence is not None else True
 
 
