@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from probekit.recording.instruments import gauge as gauge
     from probekit.recording.instruments import histogram as histogram
     from probekit.recording.instruments import up_down_counter as up_down_counter
+    from probekit.recording.job import job as job
     from probekit.recording.modules import instrument as instrument
     from probekit.recording.modules import uninstrument as uninstrument
     from probekit.recording.probe import probe as probe
@@ -63,6 +64,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "probe": "recording.probe",
     "timer": "recording.timer",
+    "job": "recording.job",
     "counter": "recording.instruments",
     "up_down_counter": "recording.instruments",
     "gauge": "recording.instruments",

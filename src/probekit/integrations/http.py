@@ -13,8 +13,7 @@ from probekit.recording.attributes import type_name
 from probekit.recording.events import record_error
 from probekit.recording.instruments import histogram, up_down_counter
 from probekit.recording.registry import REGISTRY
-from probekit.recording.stack import WALK_LIMIT
-from probekit.recording.template import FILENAME
+from probekit.recording.seen import is_recorded
 
 METHODS = frozenset(
     {
@@ -165,20 +164,16 @@ def error_type(error: BaseException) -> str:
 def record_unhandled(error: Exception, answer: Answer) -> None:
     """Record an exception that left the application, with its request.
 
-    One that a probe has seen on its way is recorded already, at a better place.
+    One that a probe or a job has seen on its way is recorded already, at a better
+    place.
 
     Args:
         error: What nobody handled; nothing of it is kept.
         answer: The request, as far as it is known.
 
     """
-    trace = error.__traceback__
-    for _ in range(WALK_LIMIT):
-        if trace is None:
-            break
-        if trace.tb_frame.f_code.co_filename == FILENAME:
-            return
-        trace = trace.tb_next
+    if is_recorded(error):
+        return
     method, _, route, *_ = answer
     attributes: dict[str, AttributeValue] = {
         "http.request.method": known_method(method)
