@@ -14,10 +14,13 @@ import sys
 import traceback
 import types
 import typing
+import warnings
 from pathlib import Path
 from unittest import mock
 
 import pytest
+
+from probekit.recording.template import FILENAME
 
 PATH = Path(__file__).with_name("subjects.py")
 spec = importlib.util.spec_from_file_location("recording_subjects", PATH)
@@ -348,8 +351,8 @@ def test_dataclass_and_enum_methods_work(probe):
             return f"#{self.value}"
 
     assert Money(4) == Money(2).doubled()
-    assert "<probekit wrapper>" == Money.doubled.__code__.co_filename
-    assert "<probekit wrapper>" != Money.__eq__.__code__.co_filename
+    assert FILENAME == Money.doubled.__code__.co_filename
+    assert FILENAME != Money.__eq__.__code__.co_filename
     assert "#1" == Colour.RED.hex()
     assert [Colour.RED] == list(Colour)
 
@@ -367,8 +370,30 @@ def test_a_traceback_shows_one_frame_of_ours_that_says_so(probe):
     names = [f.name for f in traceback.extract_tb(caught.value.__traceback__)]
 
     assert 1 == sum("probekit" in Path(file).name for file in files)
-    assert "<probekit wrapper>" in files
+    assert FILENAME in files
     assert 2 == names.count("fails")
+
+
+def test_a_warning_points_past_the_wrapper_at_the_caller_it_means(probe):
+    """``stacklevel`` counts frames; those of wrappers must not be among them."""
+
+    def old():
+        warnings.warn("use new", DeprecationWarning, stacklevel=2)
+
+    def user():
+        old()
+
+    plain, probed = [], []
+    for found, wrap in ((plain, lambda f: f), (probed, probe)):
+        old = wrap(old)
+        user = wrap(user)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            user()
+        found += [(w.filename, w.lineno) for w in caught]
+
+    assert plain == probed
+    assert __file__ == probed[0][0]
 
 
 def test_a_function_with_impossible_names_is_probed_all_the_same(probe):

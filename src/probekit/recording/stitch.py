@@ -20,8 +20,9 @@ from probekit.recording.attributes import type_name
 from probekit.recording.instruments import Histogram, instrument
 from probekit.recording.outcome import FUNCTION_DURATION, FUNCTION_SETS_LIMIT, Outcome
 from probekit.recording.sampled import SampledHandle
-from probekit.recording.weave import Strands, weave
+from probekit.recording.weave import Strands, timed_code
 from probekit.recording.weave.strands import TIMED_EVERY
+from probekit.recording.weave.weaver import CAN_WEAVE
 from probekit.recording.woven import Gate
 
 TIMED_EVERY_ATTRIBUTE = "probekit.timed_every"
@@ -104,7 +105,8 @@ class Stitch:
         self.hot: Hot | None = None
         self.is_hot = False
         self.seen = 0
-        self.code = weave(self.original, self._strands(self._outcome.append, self.fail))
+        strands = self._strands(self._outcome.append, self.fail)
+        self.code = timed_code(function, self.original, strands)
 
     @property
     def function(self) -> "FunctionType | None":
@@ -117,15 +119,18 @@ class Stitch:
         self.is_hot = False
 
     def heat(self) -> None:
-        """Put the hot code in."""
+        """Put the hot code in, where this interpreter's code is known."""
+        if not CAN_WEAVE:
+            return
+        function = self._function()
         hot = self.hot or self._warm()
-        if hot is None:
+        if hot is None or function is None:
             return
         if hot.code is None:
             strands = self._strands(
                 hot.handle.append, self.fail_hot, tick=hot.handle.calls.tick
             )
-            hot.code = weave(self.original, strands)
+            hot.code = timed_code(function, self.original, strands)
         self._exchange(hot.code)
         self.is_hot = True
 

@@ -10,7 +10,10 @@ from keyword import iskeyword
 from types import CodeType
 from typing import Literal, NamedTuple, TypeAlias
 
-FILENAME = "<probekit wrapper>"
+# Frames of files that are named like importlib's own are not counted by
+# ``warnings.warn(stacklevel=…)``, nor from 3.11 on by logging: a warning points at the
+# caller that it means, with wrappers in between or not.
+FILENAME = "<probekit wrapper, skipped like importlib._bootstrap>"
 PREFIX = "_pk"
 
 Flavour: TypeAlias = Literal["plain", "coroutine", "generator", "async generator"]
@@ -148,14 +151,15 @@ def source_of(shape: Shape) -> str:
     result = "" if shape.flavour == "async generator" else " @_r"
     return (
         text.replace("@FREE", ", ".join(f"@_{name}" for name in FREE))
-        .replace("@PARAMETERS", _parameters(shape))
-        .replace("@ARGUMENTS", _arguments(shape))
+        .replace("@PARAMETERS", parameters_of(shape))
+        .replace("@ARGUMENTS", arguments_of(shape))
         .replace("@RESULT", result)
         .replace("@_", f"{prefix}_")
     )
 
 
-def _parameters(shape: Shape) -> str:
+def parameters_of(shape: Shape) -> str:
+    """The parameters as text, without defaults."""
     parts = list(shape.positional_only)
     if parts:
         parts.append("/")
@@ -170,7 +174,8 @@ def _parameters(shape: Shape) -> str:
     return ", ".join(parts)
 
 
-def _arguments(shape: Shape) -> str:
+def arguments_of(shape: Shape) -> str:
+    """What passes all parameters on, as text."""
     parts = [*shape.positional_only, *shape.positional]
     if shape.varargs:
         parts.append(f"*{shape.varargs}")

@@ -8,7 +8,22 @@ Python code can see it. Come here with a code object; nothing here records, and 
 here knows modules.
 """
 
-from probekit.recording.weave.strands import Strands
-from probekit.recording.weave.weaver import CAN_WEAVE, Unweavable, weave
+from types import CodeType, FunctionType
 
-__all__ = ["CAN_WEAVE", "Strands", "Unweavable", "weave"]
+from probekit.recording.weave import shroud, weaver
+from probekit.recording.weave.strands import Strands
+from probekit.recording.weave.weaver import Unweavable
+
+__all__ = ["Strands", "Unweavable", "timed_code"]
+
+
+def timed_code(function: FunctionType, code: CodeType, strands: Strands) -> CodeType:
+    """Return code for *function* that does what *code*, its own, does, and records.
+
+    Raises:
+        Exception: The form of the code is not known; the function stays as it is.
+
+    """
+    if weaver.CAN_WEAVE:
+        return weaver.weave(code, strands)
+    return shroud.shroud(function, code, strands)
