@@ -140,7 +140,7 @@ def label_name(key: str) -> str:
 
     """
     name = LABEL.of(key)
-    if name[0].isdigit():
+    if name[0].isdigit() or name == "_":  # with a hash it would begin with two
         name = f"key_{name}"
     return f"exported_{name}" if name in RESERVED_LABELS else name
 
