@@ -31,3 +31,9 @@ have redis-server || { echo "» apt: redis-server"; apt_get install redis-server
 have mariadbd || { echo "» apt: mariadb-server"; apt_get install mariadb-server; }
 ls -d /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 ||
     { echo "» apt: postgresql"; apt_get install postgresql; }
+
+# the time-series servers (tests/backends/timeseries.py)
+for package in influxdb victoria-metrics graphite-carbon collectd-core rsyslog; do
+    dpkg -s "$package" >/dev/null 2>&1 ||
+        { echo "» apt: $package"; apt_get install "$package"; }
+done

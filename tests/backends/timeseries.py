@@ -10,7 +10,7 @@ import urllib.parse
 import urllib.request
 from pathlib import Path
 
-from servers import command, eventually, free_ports, needed, running
+from servers import command, eventually, free_ports, running
 
 TYPES_DB = Path("/usr/share/collectd/types.db")
 INFLUXDB = """
@@ -57,10 +57,12 @@ bind-address = "127.0.0.1:{ports[6]}"
 
 def fetch(url, data=None, timeout_s=5):
     """An answer's text; an error status is an answer too."""
-    with contextlib.suppress(urllib.error.HTTPError):
-        with urllib.request.urlopen(url, data, timeout=timeout_s) as answer:
-            return answer.read().decode()
-    return ""
+    try:
+        answer = urllib.request.urlopen(url, data, timeout=timeout_s)
+    except urllib.error.HTTPError as error:
+        answer = error
+    with answer:
+        return answer.read().decode()
 
 
 class Influx:
@@ -86,9 +88,16 @@ class Influx:
         return [dict(zip(columns, row, strict=True)) for row in series[0]["values"]]
 
 
-def influx_version():
-    """What the program calls itself."""
-    return re.search(r"v([\d.]+\S*)", _said("influxd", "version")).group(1)
+def package_version(name):
+    """The version of an installed package, without its packager's part."""
+    done = subprocess.run(
+        ["dpkg-query", "-W", "-f", "${Version}", name],
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+    return re.split(r"[+-]", done.stdout or "unknown")[0]
 
 
 @contextlib.contextmanager
@@ -140,14 +149,10 @@ class Victoria:
     def thrown_away(self):
         """How many rows were not stored although they were accepted."""
         text = fetch(f"http://127.0.0.1:{self.http}/metrics")
-        rows = re.findall(r"^vm_rows_(?:invalid|ignored)_total\S* (\d+)$", text, re.M)
+        rows = re.findall(
+            r"^vm_rows_(?:invalid|ignored)_total\S* (\d+)$", text, re.MULTILINE
+        )
         return sum(map(int, rows))
-
-
-def victoria_version():
-    """What the program calls itself."""
-    said = _said("victoria-metrics", "-version")
-    return (re.search(r"\d+\.\d+\.\d+", said) or re.search(r"\S+$", said)).group()
 
 
 @contextlib.contextmanager
@@ -164,14 +169,3 @@ def victoria_metrics(folder, ports=None):
     options += ["-search.disableCache", f"-storageDataPath={folder / 'data'}"]
     with running([program, *listen, *options], folder, ports[0]):
         yield Victoria(ports)
-
-
-def _said(program, *arguments):
-    done = subprocess.run(
-        [needed(command(program)), *arguments],
-        capture_output=True,
-        text=True,
-        timeout=20,
-        check=False,
-    )
-    return done.stdout + done.stderr

@@ -13,7 +13,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "reference" / "exporters.md"
 HERE = {
     scheme
     for scheme, factory in BUILTIN.items()
-    if re.search(r"\.(console|file|tcp|udp|statsd|otlp)[.:]", factory)
+    if re.search(r"\.(console|file|tcp|udp|statsd|otlp|influxdb)[.:]", factory)
     and not scheme.startswith(("otlp+json", "otlp+grpc"))
 }
 

@@ -19,6 +19,10 @@ URLS = [
     "statsd+tcp://h:8126?tags=graphite",
     "otlp://h?gzip=0&header.x-foo=bar&signals=metrics,spans&bounds=0.1,1",
     "otlp+https://h:443/base?token=t",
+    "influxdb://u:p@h/db?rp=r&precision=ms&tag.dc=b&prefix=x.&gzip=0&header.x=y",
+    "influxdb+https://h/bucket?org=o&token=t",
+    "influxdb+udp://h?datagram_bytes=512",
+    "influxdb+tcp://h?timeout_s=2",
 ]
 
 
