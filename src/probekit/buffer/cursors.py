@@ -5,12 +5,14 @@ the same way again until it is passed: a repetition after a crash has the same c
 and the same key. Nothing that was offered and not passed is ever merged.
 """
 
+import json
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from probekit.buffer import accounts
 from probekit.buffer.accounts import Refusal
+from probekit.buffer.meta import read_meta, write_meta
 from probekit.buffer.parcel import WHOLE, Cursor, Parcel
 from probekit.buffer.readings import (
     events_between,
@@ -52,16 +54,52 @@ class Portion:
 
 
 def register(connection: sqlite3.Connection, exporters: Sequence[str]) -> None:
-    """Make cursors for these, drop all others."""
+    """Make cursors for these, drop all others.
+
+    Where a dropped one stood is remembered: an exporter that comes back, a restart
+    or a moment later, goes on from there and repeats nothing.
+    """
     for (name,) in connection.execute("SELECT exporter FROM cursor").fetchall():
         if name not in exporters:
+            _park(connection, name)
             connection.execute("DELETE FROM cursor WHERE exporter = ?", (name,))
     for name in exporters:
-        connection.execute(
+        made = connection.execute(
             "INSERT OR IGNORE INTO cursor (exporter) VALUES (?)",
             (name,),
-        )
+        ).rowcount
+        if made:
+            _unpark(connection, name)
     accounts.book_delivered(connection)
+
+
+_PLACES = (
+    *("window", "series", "event", "span"),
+    *("offered_window", "offered_series", "offered_event", "offered_span"),
+)
+
+
+def _park(connection: sqlite3.Connection, name: str) -> None:
+    """Remember where a cursor stands."""
+    columns = ", ".join(_PLACES)
+    row = connection.execute(
+        f"SELECT {columns} FROM cursor WHERE exporter = ?",  # noqa: S608 - our names
+        (name,),
+    ).fetchone()
+    write_meta(connection, f"cursor:{name}", json.dumps(row))
+
+
+def _unpark(connection: sqlite3.Connection, name: str) -> None:
+    """Put a new cursor where the last one of its name stood."""
+    text = read_meta(connection, f"cursor:{name}")
+    if text is None:
+        return
+    columns = ", ".join(f"{place} = ?" for place in _PLACES)
+    connection.execute(
+        f"UPDATE cursor SET {columns} WHERE exporter = ?",  # noqa: S608 - the same
+        (*json.loads(text), name),
+    )
+    connection.execute("DELETE FROM meta WHERE key = ?", (f"cursor:{name}",))
 
 
 def read(connection: sqlite3.Connection, exporter: str, kind: str = "") -> Cursor:

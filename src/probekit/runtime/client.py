@@ -21,6 +21,7 @@ _lock = threading.Lock()
 _lock_pid = os.getpid()
 _presence: "Presence | None" = None
 _settings: "Settings | None" = None
+_guests: "list[Exporter]" = []  # exporters that integrations have brought
 
 
 class Client:
@@ -124,8 +125,45 @@ def configure(
         alerts=alerts,
     )
     with _own_lock():
-        _apply(settings)
+        _apply(_with_guests(settings))
     return Client(settings)
+
+
+def add_exporter(exporter: Exporter) -> None:
+    """Deliver to *exporter* too: now, if configured, and after every ``configure``.
+
+    What it is called (its attribute ``name``) must be the same after a restart: its
+    cursor goes on from where it was.
+
+    Args:
+        exporter: Asked for twice, it is added once.
+
+    Threads:
+        Any; one at a time.
+
+    """
+    with _own_lock():
+        if any(guest is exporter for guest in _guests):
+            return
+        _guests.append(exporter)
+        if _settings is not None and not _settings.disabled:
+            _apply(_with_guests(_settings))
+
+
+def current_service() -> str:
+    """Name of the service that is configured; empty before."""
+    settings = _settings
+    return "" if settings is None else settings.service
+
+
+def _with_guests(settings: "Settings") -> "Settings":
+    from dataclasses import replace
+
+    known = {id(each) for each in settings.exporters}
+    new = tuple(guest for guest in _guests if id(guest) not in known)
+    if not new or settings.disabled:
+        return settings
+    return replace(settings, exporters=(*settings.exporters, *new))
 
 
 def _apply(settings: "Settings") -> None:
