@@ -1,0 +1,1 @@
+"""Zabbix: values, and discovery of what there is, to a trapper."""
