@@ -13,7 +13,9 @@ from probekit.exporters.registry import build, known_schemes
 if TYPE_CHECKING:
     from probekit.exporters.console import Console
     from probekit.exporters.file import File
+    from probekit.exporters.graphite.exporter import Graphite
     from probekit.exporters.influxdb.exporter import Influxdb
+    from probekit.exporters.opentsdb.exporter import OpenTsdb, OpenTsdbTelnet
     from probekit.exporters.otlp.exporter import Otlp
     from probekit.exporters.prometheus.exporter import Prometheus
     from probekit.exporters.prometheus.pushgateway import Pushgateway
@@ -21,11 +23,15 @@ if TYPE_CHECKING:
     from probekit.exporters.statsd.exporter import Statsd
     from probekit.exporters.tcp import Tcp
     from probekit.exporters.udp import Udp
+    from probekit.exporters.zabbix.exporter import Zabbix
 
 __all__ = (
     "Console",
     "File",
+    "Graphite",
     "Influxdb",
+    "OpenTsdb",
+    "OpenTsdbTelnet",
     "Otlp",
     "Prometheus",
     "Pushgateway",
@@ -33,6 +39,7 @@ __all__ = (
     "Statsd",
     "Tcp",
     "Udp",
+    "Zabbix",
     "build",
     "known_schemes",
 )
@@ -40,7 +47,10 @@ __all__ = (
 _HOME_OF = {
     "Console": "console",
     "File": "file",
+    "Graphite": "graphite.exporter",
     "Influxdb": "influxdb.exporter",
+    "OpenTsdb": "opentsdb.exporter",
+    "OpenTsdbTelnet": "opentsdb.exporter",
     "Otlp": "otlp.exporter",
     "Prometheus": "prometheus.exporter",
     "Pushgateway": "prometheus.pushgateway",
@@ -48,6 +58,7 @@ _HOME_OF = {
     "Statsd": "statsd.exporter",
     "Tcp": "tcp",
     "Udp": "udp",
+    "Zabbix": "zabbix.exporter",
 }
 
 

@@ -11,12 +11,13 @@ from typing import TypeVar
 
 from probekit.errors import BufferFailed, Rejected
 from probekit.histogram import Histogram
-from probekit.model import Point, Snapshot
+from probekit.model import Kind, Point, Snapshot
 from probekit.notice import notice
 
 T = TypeVar("T")
 Figures = list[tuple[str, float]]
 QUANTILES = (("p50", 0.5), ("p90", 0.9), ("p95", 0.95), ("p99", 0.99))
+RUNNING_NAMES = ("count", "sum", "min", "max", *(name for name, _ in QUANTILES))
 _SHARES = tuple(share for _, share in QUANTILES)
 
 
@@ -70,6 +71,11 @@ def windowed(point: Point) -> Figures:
     if point.series.kind == "counter":
         return _finite(point, [("value", value), ("total", total)])
     return _finite(point, [("value", total)])
+
+
+def running_names(kind: Kind) -> "tuple[str, ...]":
+    """Every name that :func:`running` gives to a number of this kind."""
+    return RUNNING_NAMES if kind == "histogram" else ("",)
 
 
 def learn(snapshot: "Callable[[], Snapshot]", of: "Callable[[Snapshot], None]") -> None:

@@ -6,7 +6,7 @@ came out for whom, and gives the second of two that would be the same a short ha
 
 import hashlib
 import re
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 from probekit.notice import notice
@@ -86,3 +86,27 @@ class Names:
         if self._limit:
             translated = translated[: self._limit - len(suffix)]
         return translated + suffix
+
+    def suffix(self, forms: "Sequence[str]", original: Hashable) -> str:
+        """What to put behind a name of several forms so that none is another's.
+
+        Args:
+            forms: Everything that the backend would see of one series.
+            original: What they stand for.
+
+        Returns:
+            Empty, or an underscore and a hash.
+
+        Example:
+            >>> names = Names()
+            >>> names.suffix(["a.count", "a.sum"], "the histogram a")
+            ''
+            >>> names.suffix(["a.sum"], "the gauge a.sum")
+            '_1e6b80'
+
+        """
+        for form in forms:
+            unique = self.unique(form, original)
+            if unique != form:
+                return unique[len(form) :]
+        return ""

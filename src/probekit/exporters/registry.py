@@ -18,10 +18,16 @@ GROUP = "probekit.exporters"
 BUILTIN: "dict[str, str]" = {
     "console": "probekit.exporters.console:from_target",
     "file": "probekit.exporters.file:from_target",
+    "graphite": "probekit.exporters.graphite.exporter:from_target",
+    "graphite+pickle": "probekit.exporters.graphite.exporter:from_target",
+    "graphite+udp": "probekit.exporters.graphite.exporter:from_target",
     "influxdb": "probekit.exporters.influxdb.exporter:from_target",
     "influxdb+https": "probekit.exporters.influxdb.exporter:from_target",
     "influxdb+tcp": "probekit.exporters.influxdb.exporter:from_target",
     "influxdb+udp": "probekit.exporters.influxdb.exporter:from_target",
+    "opentsdb": "probekit.exporters.opentsdb.exporter:from_target",
+    "opentsdb+https": "probekit.exporters.opentsdb.exporter:from_target",
+    "opentsdb+telnet": "probekit.exporters.opentsdb.exporter:from_target",
     "otlp": "probekit.exporters.otlp.exporter:from_target",
     "otlp+http": "probekit.exporters.otlp.exporter:from_target",
     "otlp+https": "probekit.exporters.otlp.exporter:from_target",
@@ -37,6 +43,7 @@ BUILTIN: "dict[str, str]" = {
     "tcp": "probekit.exporters.tcp:from_target",
     "tcp+tls": "probekit.exporters.tcp:from_target",
     "udp": "probekit.exporters.udp:from_target",
+    "zabbix": "probekit.exporters.zabbix.exporter:from_target",
 }
 
 

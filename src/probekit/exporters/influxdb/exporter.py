@@ -16,13 +16,7 @@ from probekit.exporters.influxdb.lines import PER_PRECISION, InfluxLines
 from probekit.exporters.options import Options
 from probekit.exporters.transport.answer import VERDICTS, Answer, Verdict
 from probekit.exporters.transport.http import HttpTransport
-from probekit.exporters.transport.tcp import TcpTransport
-from probekit.exporters.transport.udp import (
-    DATAGRAM_BYTES,
-    LARGEST_DATAGRAM_BYTES,
-    UdpTransport,
-    pack,
-)
+from probekit.exporters.transport.lines import LineSender
 from probekit.exporters.urls import Target
 from probekit.model import Batch, Snapshot
 from probekit.ports import DeliveryContract
@@ -52,8 +46,7 @@ class Influxdb:
         """Open nothing yet; raise ConfigError for a target that cannot be used."""
         self._target = Target.parse(target) if isinstance(target, str) else target
         options = self._target.options()
-        build = {"influxdb+udp": self._by_udp, "influxdb+tcp": self._by_tcp}
-        over_http = self._target.scheme not in build
+        over_http = self._target.scheme in {"influxdb", "influxdb+https"}
         precision = "ns"
         if over_http:
             precision = options.choice("precision", tuple(PER_PRECISION), "ns")
@@ -63,8 +56,8 @@ class Influxdb:
             tags=tuple(options.prefixed("tag.").items()),
         )
         self._close: Callable[[], None] = lambda: None
-        begin = build.get(self._target.scheme, self._by_http)
-        self._deliver, timeout_s = begin(options, precision)
+        build = self._by_http if over_http else self._by_lines
+        self._deliver, timeout_s = build(options, precision)
         options.finish()
         self._check_path(over_http=over_http)
         self.contract = DeliveryContract(
@@ -151,41 +144,14 @@ class Influxdb:
 
         return deliver, transport.timeout_s
 
-    def _by_udp(
+    def _by_lines(
         self, options: Options, _precision: str
     ) -> "tuple[Callable[[list[bytes], Batch], None], float]":
-        timeout_s = options.seconds("timeout_s", 5.0, high=300.0)
-        limit_bytes = options.integer(
-            "datagram_bytes", DATAGRAM_BYTES, low=256, high=LARGEST_DATAGRAM_BYTES
-        )
-        transport = UdpTransport(
-            self._target.addresses(DEFAULT_UDP_PORT), timeout_s=timeout_s
-        )
-        self._close = transport.close
-
-        def deliver(lines: "list[bytes]", batch: Batch) -> None:
-            longest = max(map(len, lines), default=0)
-            if longest > limit_bytes:
-                raise Rejected(
-                    f"a line of {longest} bytes is longer than a datagram of "
-                    f"{limit_bytes} (datagram_bytes)",
-                )
-            transport.send(pack(lines, limit_bytes), batch.key)
-
-        return deliver, timeout_s
-
-    def _by_tcp(
-        self, options: Options, _precision: str
-    ) -> "tuple[Callable[[list[bytes], Batch], None], float]":
-        transport = TcpTransport.from_options(
-            options, self._target.addresses(DEFAULT_TCP_PORT)
-        )
-        self._close = transport.close
-
-        def deliver(lines: "list[bytes]", _batch: Batch) -> None:
-            transport.send(b"\n".join([*lines, b""]))
-
-        return deliver, transport.timeout_s
+        udp = self._target.scheme == "influxdb+udp"
+        port = DEFAULT_UDP_PORT if udp else DEFAULT_TCP_PORT
+        sender = LineSender.from_options(options, self._target.addresses(port), udp=udp)
+        self._close = sender.close
+        return lambda lines, batch: sender.send(lines, batch.key), sender.timeout_s
 
 
 def refusal(

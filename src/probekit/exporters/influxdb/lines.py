@@ -96,7 +96,7 @@ class InfluxLines:
 
     def _head(self, series: Series) -> str:
         name = self._measurement.of(series.name).translate(_NAME_ESCAPES)
-        tags = _tags(((*self._common, *series.attributes)))
+        tags = _tags((*self._common, *series.attributes))
         key = name + tags
         unique = self._names.unique(
             key, (series.name, series.kind, series.unit, series.attributes)

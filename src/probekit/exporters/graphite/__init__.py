@@ -1,0 +1,1 @@
+"""Graphite: plaintext over TCP and UDP, pickle over TCP."""

@@ -1,0 +1,1 @@
+"""OpenTSDB: telnet and HTTP, which VictoriaMetrics and InfluxDB understand too."""
