@@ -14,11 +14,14 @@ is given, not before.
 
 import re
 from collections.abc import Callable, Iterable
-from fnmatch import translate
 from typing import TYPE_CHECKING, Any
 
 from probekit.errors import ConfigError, MissingExtra
-from probekit.integrations.http import ServerMetrics, share_trace_ids
+from probekit.integrations.http import (
+    ServerMetrics,
+    excluded_paths,
+    share_trace_ids,
+)
 from probekit.integrations.wsgi_exchange import KEY, Exchange, Stream
 from probekit.notice import notice
 from probekit.recording.quiet import is_disabled
@@ -56,7 +59,7 @@ class Probekit:
             ConfigError: A pattern is not text or does not begin with ``/`` or ``*``.
 
         """
-        self._excluded = _compiled(exclude)
+        self._excluded = excluded_paths(exclude)
         if app is not None:
             self.init_app(app)
 
@@ -141,16 +144,3 @@ class Watch:
             return Stream(body, exchange)
         exchange.end()
         return body
-
-
-def _compiled(exclude: "str | Iterable[str]") -> "re.Pattern[str] | None":
-    patterns = [exclude] if isinstance(exclude, str) else list(exclude)
-    for pattern in patterns:
-        if not isinstance(pattern, str) or not pattern.startswith(("/", "*")):
-            raise ConfigError(
-                f"exclude: {pattern!r} is not a path pattern such as '/health' or "
-                "'/static/*'",
-            )
-    if not patterns:
-        return None
-    return re.compile("|".join(map(translate, patterns)))

@@ -5,9 +5,12 @@ here reads a body, a query or a header other than ``traceparent``.
 """
 
 import re
+from collections.abc import Iterable
 from contextvars import ContextVar
+from fnmatch import translate
 from typing import Protocol, TypeAlias
 
+from probekit.errors import ConfigError
 from probekit.model import AttributeValue
 from probekit.recording.attributes import type_name
 from probekit.recording.events import record_error
@@ -181,6 +184,32 @@ def record_unhandled(error: Exception, answer: Answer) -> None:
     if route:
         attributes["http.route"] = route
     record_error(REGISTRY, error, attributes)
+
+
+def excluded_paths(exclude: "str | Iterable[str]") -> "re.Pattern[str] | None":
+    """Make one pattern of the paths that are not recorded; None when there are none.
+
+    Args:
+        exclude: A path or several; ``*`` stands for any text.
+
+    Raises:
+        ConfigError: A pattern is not text or does not begin with ``/`` or ``*``.
+
+    Example:
+        >>> bool(excluded_paths(["/health", "/static/*"]).match("/static/a.css"))
+        True
+
+    """
+    patterns = [exclude] if isinstance(exclude, str) else list(exclude)
+    for pattern in patterns:
+        if not isinstance(pattern, str) or not pattern.startswith(("/", "*")):
+            raise ConfigError(
+                f"exclude: {pattern!r} is not a path pattern such as '/health' or "
+                "'/static/*'",
+            )
+    if not patterns:
+        return None
+    return re.compile("|".join(map(translate, patterns)))
 
 
 _TRACEPARENT = re.compile(

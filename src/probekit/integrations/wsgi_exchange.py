@@ -57,7 +57,7 @@ class Exchange:
         self._metrics = metrics
         self._url_map = url_map
         if "HTTP_TRACEPARENT" in environ:
-            self._token = _entered(environ["HTTP_TRACEPARENT"])
+            self._token = entered(environ["HTTP_TRACEPARENT"])
         if environ.get("SCRIPT_NAME"):
             self._mount = environ["SCRIPT_NAME"]
         key = environ["REQUEST_METHOD"], environ["wsgi.url_scheme"]
@@ -71,7 +71,7 @@ class Exchange:
         request = self._environ.get(_REQUEST)  # Flask is about to forget it
         if request is not None:
             try:
-                self.matched(request.url_rule)
+                self.matched(getattr(request, "url_rule", None))
             except Exception:  # another framework's request under Werkzeug's key
                 notice("wsgi-route", "probekit: a request's route could not be read")
         return self._start_response(status, headers, *exc_info)
@@ -90,6 +90,10 @@ class Exchange:
         else:  # an application mounted in this one: its mount point is part of it
             mount = self._environ.get("SCRIPT_NAME", "")[len(self._mount) :]
             self._route = mount + rule.rule
+
+    def routed(self, template: str) -> None:
+        """Keep the template that a framework further inside has told."""
+        self._route = template
 
     def note(self, error: BaseException) -> None:
         """Record an exception that nobody handled, once."""
@@ -124,7 +128,7 @@ class Exchange:
             handle = metrics.durations.get(answer) or metrics.duration(answer)
             handle.record(seconds)
             if self._token is not None:
-                _left(self._token)
+                left(self._token)
         except Exception:
             notice("wsgi-end", "probekit: a request was not recorded")
 
@@ -140,12 +144,14 @@ class Exchange:
         )
 
 
-def _entered(header: str) -> "Token[tuple[str, str]] | None":
+def entered(header: str) -> "Token[tuple[str, str]] | None":
+    """Make the ids in a ``traceparent`` the running ones; None if it is invalid."""
     ids = parse_traceparent(header)
     return REMOTE.set(ids) if ids else None
 
 
-def _left(token: "Token[tuple[str, str]]") -> None:
+def left(token: "Token[tuple[str, str]]") -> None:
+    """Undo :func:`entered`."""
     try:
         REMOTE.reset(token)
     except ValueError:  # ended in another context than it began in

@@ -1,0 +1,167 @@
+"""One request over ASGI, from the server's call to the last message of the answer.
+
+Bodies, request and answer alike, pass unseen. The exchange never raises.
+"""
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from time import perf_counter
+from typing import Any
+
+from probekit.integrations.asgi_routes import Routes
+from probekit.integrations.http import Answer, ServerMetrics, known_method
+from probekit.integrations.wsgi_exchange import KEY, Exchange, left
+from probekit.model import AttributeValue
+from probekit.notice import notice
+from probekit.recording.instruments import histogram
+
+# Every application has a few microseconds of its own left after the answer; from here
+# on it is work: a background task, a dependency that is torn down.
+BACKGROUND_FROM_S = 0.001
+
+PROTOCOLS = {
+    "1.0": "HTTP/1.0",
+    "1.1": "HTTP/1.1",
+    "2": "HTTP/2",
+    "2.0": "HTTP/2",
+    "3": "HTTP/3",
+}
+_LAST = frozenset({"http.response.pathsend", "http.response.zerocopysend"})
+_NOT_ANSWERED = "500"  # what servers say for an application that returns silently
+
+
+class AsgiMetrics(ServerMetrics):
+    """The metrics of requests, and that of what goes on after their answers."""
+
+    __slots__ = ("_background",)
+
+    def __init__(self) -> None:
+        """Make the instruments."""
+        super().__init__()
+        self._background = histogram(
+            "probekit.http.server.background.duration",
+            unit="s",
+            description="Work that went on after the answer, from 1 ms.",
+        )
+
+    def background(self, seconds: float, answer: Answer) -> None:
+        """Record what went on after an answer for *seconds*."""
+        method, _, route, _, _, error = answer
+        attributes: dict[str, AttributeValue] = {
+            "http.request.method": known_method(method),
+        }
+        if route:
+            attributes["http.route"] = route
+        if error:
+            attributes["error.type"] = error
+        self._background.record(seconds, attributes)
+
+
+class AsgiExchange(Exchange):
+    """What is known of a request that is being answered.
+
+    Attributes:
+        receive: The server's own.
+    """
+
+    _metrics: AsgiMetrics
+    _answered_s = 0.0
+
+    def __init__(
+        self,
+        scope: "MutableMapping[str, Any]",
+        receive: "Callable[[], Awaitable[Any]]",
+        send: "Callable[[Any], Awaitable[None]]",
+        metrics: AsgiMetrics,
+        routes: Routes,
+    ) -> None:
+        """Begin: the request counts as active from here to its end."""
+        super().__init__(_environ_of(scope), send, metrics, None)
+        self.receive = receive
+        self._send = send
+        self._scope = scope
+        self._routes = routes
+        self._root = scope.get("root_path", "")
+        scope[KEY] = self
+
+    async def send(self, message: Any) -> None:
+        """Pass a message of the answer on to the server, untouched."""
+        await self._send(message)
+        try:
+            kind = message["type"]
+            if kind == "http.response.start":
+                self._status = str(message["status"])
+                self.streamed = True  # an error cannot change the status any more
+            elif kind == "http.response.body":
+                if not message.get("more_body"):
+                    self._answered()
+            elif kind in _LAST:
+                self._answered()
+        except Exception:
+            notice("asgi-send", "probekit: a message of an answer was not understood")
+
+    def matched(self, rule: Any) -> None:
+        """Keep the template of the rule that Quart's router chose."""
+        mount = self._scope.get("root_path", "")[len(self._root) :]
+        self._route = "" if rule is None else mount + rule.rule
+
+    def leave(self) -> None:
+        """End because the application has returned."""
+        try:
+            if self._answered_s:
+                self._tell_background()
+            elif not self._status:
+                self._status = _NOT_ANSWERED
+            if self._over and self._token is not None:
+                left(self._token)
+        except Exception:
+            notice("asgi-leave", "probekit: the end of a request went unseen")
+        self.end()
+
+    def fail(self, error: BaseException) -> None:
+        """End because the application raised, if it has not ended yet."""
+        was_over = self._over
+        super().fail(error)
+        if was_over:
+            self.leave()
+
+    def end(self) -> None:
+        """Record the duration, until the answer was complete; once."""
+        if self._answered_s and not self._over:
+            self._began_s += perf_counter() - self._answered_s
+        super().end()
+        self._scope.pop(KEY, None)  # breaks the cycle between the two
+
+    def _answered(self) -> None:
+        if self._answered_s:
+            return
+        self._answered_s = perf_counter()
+        # Starlette answers with a 500 first and lets the error out afterwards.
+        if not self._status.startswith("5"):
+            # What goes on after the answer belongs to the caller's trace still.
+            token, self._token = self._token, None
+            self.end()
+            self._token = token
+
+    def _tell_background(self) -> None:
+        seconds = perf_counter() - self._answered_s
+        if seconds >= BACKGROUND_FROM_S:
+            self._metrics.background(seconds, self._answer())
+
+    def _answer(self) -> Answer:
+        if not self._route:
+            self._route = self._routes.template(self._scope, self._root, self._status)
+        return super()._answer()
+
+
+def _environ_of(scope: "MutableMapping[str, Any]") -> "dict[str, Any]":
+    """What an exchange asks of WSGI's environ."""
+    environ = {
+        "REQUEST_METHOD": scope["method"],
+        "wsgi.url_scheme": scope.get("scheme", "http"),
+        "SERVER_PROTOCOL": PROTOCOLS.get(scope["http_version"], ""),
+    }
+    for name, value in scope["headers"]:
+        if name == b"traceparent":
+            environ["HTTP_TRACEPARENT"] = value.decode("latin-1")
+            break
+    return environ

@@ -1,0 +1,214 @@
+"""One websocket over ASGI, from the handshake to its end.
+
+A connection is no request: it has metrics of its own. Messages are counted, never
+looked into. Nothing here raises.
+"""
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from contextvars import Token
+from time import perf_counter
+from typing import Any
+
+from probekit.integrations.asgi_exchange import PROTOCOLS
+from probekit.integrations.asgi_routes import Routes
+from probekit.integrations.http import (
+    attributes_of,
+    error_type,
+    known_scheme,
+    record_unhandled,
+)
+from probekit.integrations.wsgi_exchange import KEY, entered, left
+from probekit.notice import notice
+from probekit.recording.bound import BoundCounter
+from probekit.recording.instruments import counter, histogram, up_down_counter
+
+_ACCEPTED = "101"
+_REFUSED = "403"  # what a server answers to a close before the accept
+_FAILED = "500"
+_METHOD = "GET"  # of every handshake
+# Codes of the protocol itself; clients may send others without end.
+_CODES = frozenset({*range(1000, 1016)} - {1004})
+
+
+class SocketMetrics:
+    """The metrics of websockets."""
+
+    __slots__ = ("_duration", "_messages", "_open")
+
+    def __init__(self) -> None:
+        """Make the instruments; the same ones for every application of the process."""
+        self._duration = histogram(
+            "probekit.websocket.duration",
+            unit="s",
+            description="Time from the handshake to the end of a websocket.",
+        )
+        self._open = up_down_counter(
+            "probekit.websocket.active",
+            unit="{connection}",
+            description="Websockets that are open.",
+            ends_with_process=True,
+        )
+        self._messages = counter(
+            "probekit.websocket.messages",
+            unit="{message}",
+            description="Messages over websockets.",
+        )
+
+    def open(self, scheme: str) -> BoundCounter:
+        """Give the handle that counts open connections."""
+        return self._open.bind({"url.scheme": scheme})
+
+    def messages(self, direction: str, route: str) -> BoundCounter:
+        """Give the handle that counts messages, ``receive`` or ``transmit``."""
+        attributes = {"network.io.direction": direction}
+        if route:
+            attributes["http.route"] = route
+        return self._messages.bind(attributes)
+
+    def record(self, seconds: float, attributes: "dict[str, Any]") -> None:
+        """Take the duration of a connection."""
+        self._duration.record(seconds, attributes)
+
+
+class Socket:
+    """What is known of a websocket."""
+
+    def __init__(
+        self,
+        scope: "MutableMapping[str, Any]",
+        receive: "Callable[[], Awaitable[Any]]",
+        send: "Callable[[Any], Awaitable[None]]",
+        metrics: SocketMetrics,
+        routes: Routes,
+    ) -> None:
+        """Begin."""
+        self._began_s = perf_counter()
+        self._scope = scope
+        self._receive = receive
+        self._send = send
+        self._metrics = metrics
+        self._routes = routes
+        self._root = scope.get("root_path", "")
+        self._scheme = known_scheme(scope.get("scheme", "ws"))
+        self._route = self._status = self._error = ""
+        self._code = 0
+        self._over = False
+        self._open: BoundCounter | None = None
+        self._incoming: BoundCounter | None = None
+        self._outgoing: BoundCounter | None = None
+        self._token: Token[tuple[str, str]] | None = None
+        for name, value in scope["headers"]:
+            if name == b"traceparent":
+                self._token = entered(value.decode("latin-1"))
+                break
+        scope[KEY] = self
+
+    async def receive(self) -> Any:
+        """Pass a message of the client's on, untouched."""
+        message = await self._receive()
+        try:
+            kind = message["type"]
+            if kind == "websocket.receive":
+                if self._incoming is None:
+                    self._incoming = self._messages("receive")
+                self._incoming.add(1)
+            elif kind == "websocket.disconnect":
+                self._code = self._code or message.get("code") or 1005
+        except Exception:
+            notice("asgi-receive", "probekit: a websocket message was not understood")
+        return message
+
+    async def send(self, message: Any) -> None:
+        """Pass a message of the application's on, untouched."""
+        await self._send(message)
+        try:
+            kind = message["type"]
+            if kind == "websocket.send":
+                if self._outgoing is None:
+                    self._outgoing = self._messages("transmit")
+                self._outgoing.add(1)
+            elif kind == "websocket.accept":
+                self._status = _ACCEPTED
+                self._open = self._metrics.open(self._scheme)
+                self._open.add(1)
+            elif kind == "websocket.close":
+                if self._status:
+                    self._code = self._code or message.get("code") or 1000
+                else:
+                    self._status = _REFUSED
+            elif kind == "websocket.http.response.start":
+                self._status = str(message["status"])
+        except Exception:
+            notice("asgi-send", "probekit: a websocket message was not understood")
+
+    def matched(self, rule: Any) -> None:
+        """Keep the template of the rule that Quart's router chose."""
+        mount = self._scope.get("root_path", "")[len(self._root) :]
+        self._route = "" if rule is None else mount + rule.rule
+
+    def routed(self, template: str) -> None:
+        """Keep the template that a framework further inside has told."""
+        self._route = template
+
+    def note(self, error: BaseException) -> None:
+        """Record an exception that nobody handled."""
+        if self._error:
+            return
+        self._error = error_type(error)
+        if isinstance(error, Exception):
+            route = self._template()
+            record_unhandled(
+                error,
+                (_METHOD, self._scheme, route, self._status, "", self._error),
+            )
+
+    def fail(self, error: BaseException) -> None:
+        """End because the application raised."""
+        try:
+            self.note(error)
+            if self._error and not self._status:
+                self._status = _FAILED
+        except Exception:
+            notice("asgi-error", "probekit: an error of a websocket was not recorded")
+        self.leave()
+
+    def leave(self) -> None:
+        """Record the duration; the second time does nothing."""
+        if self._over:
+            return
+        self._over = True
+        seconds = perf_counter() - self._began_s
+        try:
+            if self._open is not None:
+                self._open.add(-1)
+            self._metrics.record(seconds, self._attributes())
+            self._scope.pop(KEY, None)  # breaks the cycle between the two
+            if self._token is not None:
+                left(self._token)
+        except Exception:
+            notice("asgi-end", "probekit: a websocket was not recorded")
+
+    def _attributes(self) -> "dict[str, Any]":
+        protocol = PROTOCOLS.get(self._scope.get("http_version", ""), "")
+        attributes: dict[str, Any] = attributes_of(
+            (
+                _METHOD,
+                self._scheme,
+                self._template(),
+                self._status,
+                protocol,
+                self._error,
+            ),
+        )
+        del attributes["http.request.method"]
+        if self._code in _CODES:
+            attributes["probekit.websocket.close_code"] = self._code
+        return attributes
+
+    def _messages(self, direction: str) -> BoundCounter:
+        return self._metrics.messages(direction, self._template())
+
+    def _template(self) -> str:
+        if not self._route:
+            self._route = self._routes.template(self._scope, self._root, self._status)
+        return self._route
