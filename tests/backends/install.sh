@@ -37,3 +37,8 @@ for package in influxdb victoria-metrics graphite-carbon collectd-core rsyslog; 
     dpkg -s "$package" >/dev/null 2>&1 ||
         { echo "» apt: $package"; apt_get install "$package"; }
 done
+
+# prometheus, its gateway, victoria-metrics (tests/backends/test_prometheus.py)
+for package in prometheus prometheus-pushgateway victoria-metrics; do
+    have "$package" || { echo "» apt: $package"; apt_get install "$package"; }
+done

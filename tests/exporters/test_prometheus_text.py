@@ -101,6 +101,10 @@ def test_attributes_that_look_alike_stay_apart():
     assert [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0] == sorted(found.values())
 
 
+def test_a_name_that_is_its_own_unit_has_no_unit():
+    assert ("seconds", "") == metric_name(Series("seconds", "gauge", "s"))
+
+
 def test_names_are_the_same_every_time():
     names = PrometheusNames()
     twins = [counter("a b").series, counter("a.b").series]

@@ -126,7 +126,9 @@ def metric_name(series: Series) -> "tuple[str, str]":
     if series.kind == "counter":
         name = name.removesuffix("_total") or name
     unit = unit_word(series.unit, series.kind)
-    if unit and name != unit and not name.endswith(f"_{unit}"):
+    if name == unit:
+        return name, ""  # a unit must be the end of a name, not the whole of it
+    if unit and not name.endswith(f"_{unit}"):
         name = f"{name.rstrip('_')}_{unit}"
     return name, unit
 
