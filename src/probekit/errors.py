@@ -44,7 +44,7 @@ class BufferCorrupt(BufferFailed):
 
 
 class BufferBusy(BufferFailed):
-    """Another process holds the buffer's write lock longer than we may wait."""
+    """Not now: another process holds the write lock, or a fork interrupted us."""
 
 
 class ExportError(ProbekitError):

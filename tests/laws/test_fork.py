@@ -9,7 +9,11 @@ FORK_KINDS = ["os", "raw"]
 PRELUDE = """
 import ctypes, os, sys, time, warnings, probekit
 warnings.simplefilter("ignore")
-raw_fork = ctypes.PyDLL(None).fork
+def raw_fork():
+    # Asked to give the GIL to a thread that only the parent has, a child forked in C
+    # waits for ever, and no library can help: fork with the GIL freshly taken.
+    time.sleep(0.001)
+    return ctypes.PyDLL(None).fork()
 fork = os.fork if sys.argv[3] == "os" else raw_fork
 def configure():
     probekit.configure("shop", buffer=sys.argv[1], exporters=[sys.argv[2]],

@@ -16,7 +16,13 @@ PRELUDE = """
 import ctypes, os, signal, sys, time, warnings, probekit
 warnings.simplefilter("ignore")
 BUFFER, SINK = sys.argv[1:3]
-raw_fork = ctypes.PyDLL(None).fork
+
+def raw_fork():
+    # A thread that waits for the GIL of a process forked in C waits in the parent; the
+    # child, asked by it to let go, would wait for ever for somebody to take it. No
+    # library can help there, so fork with the GIL freshly taken.
+    time.sleep(0.001)
+    return ctypes.PyDLL(None).fork()
 
 def configure(**more):
     given = {"buffer": BUFFER, "exporters": [SINK], "interval_s": 0.5,

@@ -120,7 +120,7 @@ class Database:
             try:
                 yield connection
                 if self._stop:
-                    raise BufferFailed("interrupted before a fork")
+                    raise BufferBusy(f"{self.path}: interrupted by a fork")
                 connection.execute("COMMIT")
             except BaseException:
                 if connection.in_transaction:
@@ -136,7 +136,7 @@ class Database:
     def check_stop(self) -> None:
         """Between two statements of a long transaction: give way to a fork."""
         if self._stop:
-            raise BufferFailed("interrupted before a fork")
+            raise BufferBusy(f"{self.path}: interrupted by a fork")
 
     def was_replaced(self) -> bool:
         """Whether the path is another file than the open one (or none)."""
@@ -353,6 +353,8 @@ def translated(path: "Path | None") -> "Iterator[None]":
             raise BufferCorrupt(f"{where} is no readable buffer: {text}") from error
         if "locked" in text or "busy" in text:
             raise BufferBusy(f"{where} is locked by another process") from error
+        if "interrupted" in text:
+            raise BufferBusy(f"{where}: interrupted by a fork") from error
         raise BufferFailed(f"{where}: {text}") from error
 
 

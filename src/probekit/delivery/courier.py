@@ -13,7 +13,7 @@ from probekit.buffer.parcel import Parcel
 from probekit.clock import SYSTEM_CLOCK, Clock
 from probekit.delivery.patience import Patience
 from probekit.delivery.retry import CIRCUIT_S, action_for, delay_s
-from probekit.errors import RetryLater
+from probekit.errors import BufferBusy, RetryLater
 from probekit.notice import notice
 from probekit.ports import DeliveryContract, Exporter
 
@@ -136,6 +136,8 @@ class Courier:
             if not self._settle():
                 return _COMMIT_RETRY_S
             parcel = self._next()
+        except BufferBusy:  # a fork interrupted us, or somebody's tool is at work
+            return _COMMIT_RETRY_S / 4
         except Exception as error:  # the buffer's trouble; the far side knows nothing
             notice("ship-read", f"cannot read the buffer for {self.name}: {error}")
             return _COMMIT_RETRY_S * 4
@@ -252,6 +254,8 @@ class Courier:
                 self._store.refused(self.name, parcel, settlement.count, reason)
             else:
                 self._store.bury(self.name, parcel, reason)
+        except BufferBusy:  # kept in the ledger; noted with the next step
+            return False
         except Exception as error:
             notice(
                 "ship-commit",
@@ -269,7 +273,9 @@ class Courier:
     def _note(self, text: str) -> None:
         try:
             self._store.note_error(self.name, text)
-        except Exception as error:  # the figure is for people; the work goes on
+        except BufferBusy:  # the figure is for people; the work goes on
+            return
+        except Exception as error:
             notice("ship-note", f"cannot note an error of {self.name}: {error}")
 
 

@@ -4,10 +4,11 @@ import random
 import threading
 from collections.abc import Callable
 
+from probekit.buffer.database import FilesLost
 from probekit.buffer.locks import make_private_directory
 from probekit.delivery.patience import Patience
 from probekit.delivery.term import Office, Term
-from probekit.errors import BufferBusy, BufferFailed
+from probekit.errors import BufferBusy, BufferCorrupt, BufferFailed
 from probekit.notice import notice
 
 POLL_S = 0.2
@@ -36,7 +37,7 @@ class Leader:
         Args:
             office: What to lead with.
             on_unusable: Called on the leader's thread, which ends then, when the
-                buffer turns out to be somebody else's or cannot be made.
+                buffer turns out to be somebody else's, or is lost to this process.
             give_up_after_s: Longest wait for office, seconds.
 
         """
@@ -85,6 +86,11 @@ class Leader:
         self._finish_by_s = by_s
         self.hurry()
 
+    def stand_aside(self) -> None:
+        """Without a thread nobody leads here: let somebody else have the lock."""
+        if not self.is_alive:
+            self._let_go()
+
     def join(self, timeout_s: float) -> bool:
         """Wait for the end; False when it has not come in time."""
         if self._thread is None or self._thread is threading.current_thread():
@@ -128,17 +134,21 @@ class Leader:
             with self._office.store.gate:  # no fork between the opening and the locking
                 return lock.try_acquire()
         except OSError as error:
-            self._give_way(error)
+            notice("leader-lock", f"cannot stand for office, trying again: {error}")
+            self._pause(POLL_S * 5)
             return False
 
     def _serve(self) -> None:
         try:
             term = self.term = Term(self._office)
-        except BufferBusy as error:
-            notice("buffer-busy", f"{error}; trying again")
-            self._pause(POLL_S)
-        except (BufferFailed, OSError) as error:
+        except BufferBusy:  # a fork interrupted us, or somebody's tool is at work
+            self._pause(POLL_S / 4)
+        except (BufferCorrupt, FilesLost) as error:
             self._give_way(error)
+        except (BufferFailed, OSError) as error:
+            # The disk is full, or there is no descriptor left: the segments keep all.
+            notice("leader-open", f"{error}; trying again")
+            self._pause(POLL_S * 5)
         except Exception as error:
             self._patience.failed(error)
         else:
@@ -167,12 +177,9 @@ class Leader:
             term.abort()
 
     def _give_way(self, error: Exception) -> None:
-        if self._on_unusable is None:
-            self._patience.failed(error)
-            self._pause(POLL_S)
-            return
         self._finish_by_s = self._clock.monotonic_s()
-        self._on_unusable(error)
+        if self._on_unusable is not None:
+            self._on_unusable(error)
 
     def _let_go(self) -> None:
         try:

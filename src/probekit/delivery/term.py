@@ -19,7 +19,7 @@ from probekit.delivery.courier import Courier, Ledger
 from probekit.delivery.identity import label
 from probekit.delivery.shipper import Shipper
 from probekit.delivery.wake import Bell
-from probekit.errors import BufferFailed
+from probekit.errors import BufferBusy, BufferFailed
 from probekit.notice import notice
 from probekit.observer import Observe, Observer
 from probekit.ports import Exporter, Pulled
@@ -181,7 +181,8 @@ class Term:
         now_s = self._clock.monotonic_s()
         self._read_due_s = now_s + self._retry_s
         self._close_due_s = max(self._close_due_s, self._read_due_s)
-        if self._retry_s > _RETRY_S[0]:  # the first time it may have been a fork
+        # A few times in a row it may have been forks, which say so and pass.
+        if self._retry_s > _RETRY_S[0] and not isinstance(error, BufferBusy):
             notice("fold", f"cannot store what was recorded, trying again: {error}")
         self._retry_s = min(2 * self._retry_s, _RETRY_S[1])
 

@@ -8,17 +8,19 @@ import sqlite3
 import threading
 from collections.abc import Callable
 from contextlib import closing
-from pathlib import Path
 from typing import TypeVar
 from urllib.parse import quote
 
 from probekit.buffer.progress import Progress, read_progress
 from probekit.buffer.reports import status_of
+from probekit.buffer.snapshot import read_snapshot
 from probekit.buffer.status import BufferStatus
 from probekit.buffer.store import Store
 from probekit.clock import SYSTEM_CLOCK
 from probekit.errors import BufferFailed
+from probekit.model import Snapshot
 from probekit.notice import notice
+from probekit.runtime.parts import Places
 
 T = TypeVar("T")
 
@@ -32,21 +34,19 @@ class Outlook:
 
     def __init__(
         self,
-        path: "Path | None",
-        journal: "Path | None",
+        places: "Places | None",
         store: "Store | None",
     ) -> None:
-        """See the buffer at *path*, through *store* if this process may lead.
+        """See a buffer, through *store* if this process may lead.
 
         Args:
-            path: The buffer file; None for a buffer in memory.
-            journal: The folder of its segments.
+            places: The buffer's files; None for a buffer in memory.
             store: The leader's, open while this process leads.
 
         """
         self.gate = store.gate if store is not None else threading.RLock()
-        self._path = path
-        self._journal = journal
+        self._path = places.buffer if places else None
+        self._journal = places.journal if places else None
         self._store = store
 
     def progress(self, segment: str, *, leads: bool) -> "Progress | None":
@@ -74,6 +74,20 @@ class Outlook:
                 return None
         now_ns = SYSTEM_CLOCK.wall_ns()
         return self._read(lambda found: status_of(found, self._path, now_ns))
+
+    def snapshot(self, *, leads: bool) -> Snapshot:
+        """Where every series stands.
+
+        Raises:
+            BufferFailed: The buffer cannot be read now.
+
+        """
+        if self._store is not None and (leads or self._path is None):
+            return self._store.snapshot()
+        found = self._read(read_snapshot)
+        if found is None:
+            raise BufferFailed("the buffer is not there yet, or busy")
+        return found
 
     def covers(self, progress: Progress, segment: str, offset: int) -> bool:
         """Whether all up to *offset* of *segment* is committed, as a reader sees it."""

@@ -9,35 +9,22 @@ import threading
 from typing import TYPE_CHECKING
 
 from probekit.buffer.database import FilesLost
-from probekit.buffer.memory_journal import MemoryJournal
-from probekit.buffer.progress import Progress
-from probekit.buffer.segments import SegmentWriter
 from probekit.clock import SYSTEM_CLOCK
 from probekit.delivery import fork
-from probekit.delivery.leader import Leader
 from probekit.delivery.pump import Pump
 from probekit.delivery.wake import ring
-from probekit.errors import BufferBusy, BufferFailed, ConfigError
-from probekit.model import Harvest
+from probekit.errors import BufferFailed, ConfigError
+from probekit.model import Harvest, Snapshot
 from probekit.notice import notice
+from probekit.runtime.crew import Crew
 from probekit.runtime.ending import at_end_of_process
-from probekit.runtime.outlook import Outlook
-from probekit.runtime.parts import (
-    Places,
-    build_exporters,
-    build_office,
-    build_store,
-    process_sources,
-    silence,
-)
+from probekit.runtime.parts import Places, build_exporters, process_sources, silence
 from probekit.runtime.status import Status, buffer_fields
 from probekit.runtime.waiting import wait_delivered
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from probekit.buffer.store import Store
-    from probekit.delivery.courier import Ledger
     from probekit.ports import Exporter
     from probekit.recording.registry import Registry
     from probekit.runtime.sidecar import Sidecar
@@ -46,10 +33,6 @@ if TYPE_CHECKING:
 EXIT_BUDGET_S = 0.25  # of the 0.3 s that we may add to an exit
 _LAST_WORDS_S = 0.1  # for closing, when a flush has used up the time
 _SIDECAR_CHECK_S = 1.0
-
-# What exporters accepted and no cursor shows yet; outlives every presence, so that
-# nothing accepted is sent twice by this process.
-_LEDGER: "Ledger" = {}
 
 
 class Presence:
@@ -83,7 +66,7 @@ class Presence:
         self._names = frozenset(name for name, _ in exporters)
         self._places = None if settings.buffer is None else Places(settings.buffer)
         self._sidecar = self._hire()
-        self._make(exporters)
+        self._crew = self._muster(exporters)
         self._pump = self._make_pump()
 
     def _hire(self) -> "Sidecar | None":
@@ -101,43 +84,21 @@ class Presence:
 
         return Sidecar(self.settings, places.wake)
 
-    def _make(self, exporters: "Sequence[tuple[str, Exporter]]") -> None:
-        """The parts of this process: at the beginning, and in each child anew."""
-        self._memory = None if self._places else MemoryJournal()
-        self._store: Store | None = None
-        self._leader: Leader | None = None
-        self._journal: SegmentWriter | MemoryJournal
-        if self._places:
-            self._journal = SegmentWriter(self._places.journal)
-        else:
-            assert self._memory is not None  # noqa: S101 - made two lines above
-            self._journal = self._memory
-        may_lead = self._places is None or self.settings.shipper == "thread"
-        if may_lead and not self._tainted:
-            self._store = build_store(
-                self.settings,
-                self._places.buffer if self._places else None,
-            )
-            office = build_office(
-                self.settings,
-                self._store,
-                exporters,
-                memory=self._memory,
-                ledger=_LEDGER,
-                on_start=silence,
-            )
-            self._office = office
-            self._leader = Leader(office, on_unusable=self._fall_back)
-        self._outlook = Outlook(
-            self._places.buffer if self._places else None,
-            self._places.journal if self._places else None,
-            self._store,
+    def _muster(self, exporters: "Sequence[tuple[str, Exporter]]") -> Crew:
+        """The crew of this process: at the beginning, and in each child anew."""
+        leads_here = self._places is None or self.settings.shipper == "thread"
+        return Crew(
+            self.settings,
+            self._places,
+            exporters,
+            may_lead=leads_here and not self._tainted,
+            on_unusable=self._fall_back,
         )
 
     def _make_pump(self) -> Pump:
         return Pump(
             self._registry.drain,
-            self._journal,
+            self._crew.journal,
             self._registry.watch,
             flush_interval_s=self.settings.flush_interval_s,
             interval_s=self.settings.interval_s,
@@ -156,8 +117,11 @@ class Presence:
 
     def start(self) -> None:
         """Connect the registry and begin to work."""
-        if not self._tainted:
-            self._occupy()
+        try:
+            if not self._tainted:
+                self._crew.occupy()
+        except (BufferFailed, OSError) as error:
+            self._fall_back(error)
         registry = self._registry
         registry.scrub = self.settings.scrub.build()
         for source in self._sources:
@@ -171,49 +135,13 @@ class Presence:
         if not self._tainted:
             self._awaken()
 
-    def _occupy(self) -> None:
-        """Open the buffer now, so that one nobody can use is told at once."""
-        if self._places is None:
-            return
-        store = self._store or build_store(self.settings, self._places.buffer)
-        lock = self._office.lock if self._leader else None
-        try:
-            with store.gate:
-                if lock is None:
-                    self._look_at(store)
-                    return
-                make_home(self._places)
-                if lock.try_acquire():
-                    store.open()
-        except BufferBusy:
-            return
-        except (BufferFailed, OSError) as error:
-            if lock is not None:
-                lock.close()
-            self._fall_back(error)
-
-    def _look_at(self, store: "Store") -> None:
-        """Another process will lead: see that it can, and leave nothing open."""
-        from probekit.buffer.locks import FileLock
-
-        assert self._places is not None  # noqa: S101 - asked by the caller
-        make_home(self._places)
-        lock = FileLock(self._places.lock)
-        try:
-            if lock.try_acquire():
-                store.open()
-        finally:
-            store.close()
-            lock.close()
-
     def _awaken(self) -> None:
         """Start what runs by itself; on the thread of whoever recorded first."""
         with self._switch:
-            if self._awake or self._tainted or self._over:
+            if self._tainted or self._over:
                 return
-            self._awake = self._pump.start()
-            if self._leader is not None:
-                self._leader.start()
+            pumps, leads = self._pump.start(), self._crew.start()
+            self._awake = pumps and leads
         at_end_of_process(self.end)
 
     def _fall_back(self, error: Exception) -> None:
@@ -223,7 +151,6 @@ class Presence:
         self.trouble = str(error)
         if isinstance(error, FilesLost):
             notice("files-lost", f"{error}; another process delivers")
-            self._leader = None
             return
         where = str(self._places.buffer)
         what = str(error) if where in str(error) else f"the buffer {where}: {error}"
@@ -231,11 +158,13 @@ class Presence:
             "memory-only",
             f"{what}; all is kept in memory instead and ends with the process",
         )
-        self._places = self._sidecar = None
-        self._make(build_exporters(self.settings.exporters))
-        self._pump.redirect(self._journal)
-        if self._awake and self._leader is not None:
-            self._leader.start()
+        exporters = build_exporters(self.settings.exporters)
+        with self._crew.outlook.gate:  # no fork while the crew changes
+            self._places = self._sidecar = None
+            self._crew = self._muster(exporters)
+        self._pump.redirect(self._crew.journal)
+        if self._awake:
+            self._crew.start()
 
     @property
     def is_working(self) -> bool:
@@ -248,7 +177,7 @@ class Presence:
         """The watch has run out: start what should run, or do its work inline."""
         self._belong()
         if not (self._tainted or self._over):
-            if not self._awake:
+            if not (self._awake and self._pump.is_alive):
                 self._awaken()
             if self._pump.is_alive:  # it starts, or it is late: keep memory bounded
                 self._registry.compact()
@@ -264,54 +193,48 @@ class Presence:
 
         """
         self._belong()
-        self._journal.append(harvest)
+        self._crew.journal.append(harvest)
 
     def flush(self, timeout_s: float) -> bool:
         """See ``probekit.flush``."""
         self._belong()
         end_s = SYSTEM_CLOCK.monotonic_s() + timeout_s
         written = self._pump.stroke(ship_now=True)
-        position = self._journal.position()
+        position = self._crew.journal.position()
         if self._tainted or position is None:
             self._nudge()
             return False  # who may not open the buffer cannot know
         if not self._awake:
             self._awaken()
-        segment, offset = position
+        crew, (segment, offset) = self._crew, position
         external = self.settings.shipper == "external" and self._places is not None
         delivered = wait_delivered(
-            lambda: self._outlook.progress(segment, leads=self._leads),
-            lambda progress: self._covers(progress, segment, offset),
+            lambda: crew.progress(segment),
+            lambda progress: crew.covers(progress, segment, offset),
             frozenset() if external else self._names,
             nudge=self._nudge,
             timeout_s=max(0.0, end_s - SYSTEM_CLOCK.monotonic_s()),
         )
         return delivered and written
 
-    def _covers(self, progress: Progress, segment: str, offset: int) -> bool:
-        term = self._leader.term if self._leader is not None else None
-        if term is not None:
-            return term.covers(segment, offset)
-        return self._outlook.covers(progress, segment, offset)
-
     def _nudge(self) -> None:
         heard = self._places is not None and ring(self._places.wake)
         if heard or self._tainted:
             return
-        if self._leader is not None:
-            self._leader.hurry()
+        if self._crew.leader is not None:
+            self._crew.leader.hurry()
         if self._sidecar is not None:
             self._sidecar.ensure()
 
     def status(self) -> Status:
         """See ``probekit.status``."""
         self._belong()
-        found = None if self._tainted else self._outlook.status(leads=self._leads)
+        found = None if self._tainted else self._crew.status()
         return Status(
             service=self.settings.service,
             role=self._role(),
             buffer=str(self._places.buffer) if self._places else ":memory:",
-            memory_only=self._places is None,
+            memory_only=self._places is None and bool(self.trouble),
             trouble=self.trouble,
             pump_alive=self._pump.is_alive,
             flush_interval_s=self._pump.thrift.interval_s,
@@ -319,14 +242,17 @@ class Presence:
             **buffer_fields(found),  # type: ignore[arg-type]
         )
 
+    def snapshot(self) -> Snapshot:
+        """Where every series stands, as of the last closed window."""
+        self._belong()
+        if self._tainted:
+            raise BufferFailed("the child of a raw fork may not open the buffer")
+        return self._crew.outlook.snapshot(leads=self._crew.leads)
+
     def _role(self) -> str:
         if self._tainted:
             return "inline"
-        return "leader" if self._leads else "follower"
-
-    @property
-    def _leads(self) -> bool:
-        return self._leader is not None and self._leader.is_leading
+        return "leader" if self._crew.leads else "follower"
 
     # -- the end ---------------------------------------------------------------------
 
@@ -365,19 +291,24 @@ class Presence:
             self._registry.observers.remove(source)
         self._pump.stop(max(0.0, by_s - clock.monotonic_s()))
         try:
-            self._journal.close()
+            self._crew.journal.close()
         except OSError as error:
             notice("segment-close", f"the segment was not closed: {error}")
-        if self._leader is not None and not self._tainted:
-            self._leader.finish(by_s)
-            self._leader.join(by_s - clock.monotonic_s())
+        leader = self._crew.leader
+        if leader is not None:
+            leader.finish(by_s)
+            leader.join(by_s - clock.monotonic_s())
 
     # -- over forks ------------------------------------------------------------------
 
     def before_fork(self) -> None:
         """Close every connection and hold the gate until the fork is done."""
-        outlook = self._outlook
+        outlook = self._crew.outlook
         fork.quiesce(outlook)
+        while outlook is not self._crew.outlook:  # another crew took over meanwhile
+            outlook.gate.release()
+            outlook = self._crew.outlook
+            fork.quiesce(outlook)
         self._held[threading.get_ident()] = outlook.gate
 
     def after_fork_in_parent(self) -> None:
@@ -393,35 +324,17 @@ class Presence:
         self._over = self._awake = False
         self._held = {}
         self._switch = threading.Lock()
-        self._journal.abandon()
-        if self._leader is not None:
-            if self._office.lock is not None:
-                self._office.lock.abandon()
-            self._office.bell.close()
-        if self._store is not None:
-            self._store.abandon()
+        self._crew.abandon()
         if self._sidecar is not None:
             self._sidecar.inherit()
         self._registry.forget()
         for source in self._sources:
             source.restart()
-        self._make(() if self._tainted else build_exporters(self.settings.exporters))
+        specs = () if self._tainted else self.settings.exporters
+        self._crew = self._muster(build_exporters(specs))
         self._pump = self._make_pump()
 
     def _belong(self) -> None:
         """Notice a fork that no hook saw."""
         if self._pid != os.getpid():
             self.after_fork_in_child(clean=False)
-
-
-def make_home(places: Places) -> None:
-    """Make the folders of a buffer, 0700.
-
-    Raises:
-        OSError: They cannot be made.
-
-    """
-    from probekit.buffer.locks import make_private_directory
-
-    make_private_directory(places.buffer.parent)
-    make_private_directory(places.journal)

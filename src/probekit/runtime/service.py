@@ -47,6 +47,8 @@ def _serve(settings: "Settings") -> bool:
     failure: list[Exception] = []
     store = build_store(settings, settings.buffer)
     office = build_office(settings, store, build_exporters(settings.exporters))
+    store.open()  # a buffer that nobody can use is told at once
+    store.close()
     leader = Leader(office, on_unusable=failure.append)
 
     def end(*_: object) -> None:
