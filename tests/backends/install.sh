@@ -3,11 +3,17 @@
 # is there already is left alone. Everything comes by name from apt, npm or pip; files of
 # our own go to $PROBEKIT_SERVERS (var/servers in the repository by default).
 set -euo pipefail
+export DEBIAN_FRONTEND=noninteractive
 home=$(cd "$(dirname "$0")/../.." && pwd)
 servers=${PROBEKIT_SERVERS:-$home/var/servers}
 mkdir -p "$servers"
 
+updated=
 apt_get() {  # several programs may want the package lock at once: wait for it
+    if [ -z "$updated" ]; then  # a new machine has no lists yet
+        apt-get -o DPkg::Lock::Timeout=240 update >/dev/null
+        updated=yes
+    fi
     apt-get -y --no-install-recommends -o DPkg::Lock::Timeout=240 "$@" >/dev/null
 }
 have() { command -v "$1" >/dev/null 2>&1; }
