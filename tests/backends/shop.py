@@ -3,8 +3,10 @@
 ``Shop`` starts it and talks to it over a pipe: one word in, one JSON line back.
 """
 
+import contextlib
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 
@@ -142,6 +144,12 @@ class Shop:
         """Record one of each kind and flush; whether all was delivered."""
         self.ask("record")
         return self.ask("flush 10")
+
+    def dead_letters(self):
+        """(records, reason) of each, as the buffer has them."""
+        place = f"file:{self.buffer}?mode=ro"
+        with contextlib.closing(sqlite3.connect(place, uri=True)) as buffer:
+            return list(buffer.execute("SELECT records, reason FROM dead_letter"))
 
     def __enter__(self):
         return self

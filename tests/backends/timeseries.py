@@ -2,7 +2,10 @@
 
 import contextlib
 import json
+import pickle
 import re
+import socket
+import struct
 import subprocess
 import time
 import urllib.error
@@ -169,3 +172,86 @@ def victoria_metrics(folder, ports=None):
     options += ["-search.disableCache", f"-storageDataPath={folder / 'data'}"]
     with running([program, *listen, *options], folder, ports[0]):
         yield Victoria(ports)
+
+
+CARBON = """
+[cache]
+STORAGE_DIR = {folder}/
+LOCAL_DATA_DIR = {folder}/whisper/
+CONF_DIR = {folder}/
+LOG_DIR = {folder}/
+PID_DIR = {folder}/
+DATABASE = whisper
+USER =
+MAX_UPDATES_PER_SECOND = inf
+MAX_CREATES_PER_MINUTE = inf
+MIN_TIMESTAMP_RESOLUTION = 1
+LINE_RECEIVER_INTERFACE = 127.0.0.1
+LINE_RECEIVER_PORT = {ports[0]}
+ENABLE_UDP_LISTENER = True
+UDP_RECEIVER_INTERFACE = 127.0.0.1
+UDP_RECEIVER_PORT = {ports[0]}
+PICKLE_RECEIVER_INTERFACE = 127.0.0.1
+PICKLE_RECEIVER_PORT = {ports[1]}
+CACHE_QUERY_INTERFACE = 127.0.0.1
+CACHE_QUERY_PORT = {ports[2]}
+ENABLE_TAGS = False
+CARBON_METRIC_INTERVAL = 0
+"""
+
+
+class Carbon:
+    """A running carbon-cache."""
+
+    def __init__(self, ports, folder):
+        self.line, self.pickle, self._query = ports
+        self.folder = folder
+
+    def cached(self, path):
+        """What the cache holds of a path, not yet in a file, oldest first."""
+        question = pickle.dumps({"type": "cache-query", "metric": path}, protocol=2)
+        place = ("127.0.0.1", self._query)
+        with socket.create_connection(place, 5) as connection:
+            connection.sendall(struct.pack(">I", len(question)) + question)
+            with connection.makefile("rb") as answer:
+                (size,) = struct.unpack(">I", answer.read(4))
+                told = pickle.loads(answer.read(size))
+        return [value for _, value in sorted(told["datapoints"])]
+
+    def stored(self, path):
+        """The values that the file of a path holds, oldest first."""
+        file = self.folder / "whisper" / (path.replace(".", "/") + ".wsp")
+        if not file.exists():
+            return []
+        begin = str(int(time.time()) - 3000)
+        done = subprocess.run(
+            [command("whisper-fetch"), "--json", f"--from={begin}", file],
+            capture_output=True,
+            text=True,
+            timeout=20,
+            check=False,
+        )
+        values = json.loads(done.stdout)["values"] if done.returncode == 0 else []
+        return [value for value in values if value is not None]
+
+    def last(self, path):
+        """The newest value of a path, wherever it is; None without one."""
+        found = self.cached(path) or self.stored(path)
+        return found[-1] if found else None
+
+
+@contextlib.contextmanager
+def carbon(folder, ports=None):
+    """A carbon-cache; yields a ``Carbon``."""
+    program = command("carbon-cache")
+    folder.mkdir(parents=True, exist_ok=True)
+    ports = ports or free_ports(3)
+    text = CARBON.format(folder=folder, ports=ports)
+    (folder / "carbon.conf").write_text(text)
+    (folder / "storage-schemas.conf").write_text(
+        "[all]\npattern = .*\nretentions = 1s:1h\n"
+    )
+    options = [f"--config={folder / 'carbon.conf'}", f"--logdir={folder}"]
+    options += [f"--pidfile={folder / 'pid'}", "--nodaemon"]
+    with running([program, *options, "start"], folder, ports[0]):
+        yield Carbon(ports, folder)

@@ -1,5 +1,9 @@
 """The exporters of the time-series and log backends against the kit."""
 
+import json
+import pickle
+import struct
+
 import pytest
 
 from probekit.exporters import build
@@ -73,3 +77,46 @@ class TestInfluxdbOverTcp(OverTcp):
 
 class TestInfluxdbOverUdp(OverUdp):
     form = "influxdb+udp://127.0.0.1:{port}?datagram_bytes=60000"
+
+
+class TestGraphite(OverTcp):
+    most_lines_a_record = 8
+    form = "graphite://127.0.0.1:{port}?timeout_s=2"
+
+
+class TestGraphiteOverUdp(OverUdp):
+    most_lines_a_record = 8
+    form = "graphite+udp://127.0.0.1:{port}?tags=graphite"
+
+
+class TestGraphitePickled(OverTcp):
+    form = "graphite+pickle://127.0.0.1:{port}?timeout_s=2"
+
+    def received(self):
+        return sum(map(len, unpickled(self.receiver.received)))
+
+
+class TestOpenTsdb(OverHttp):
+    most_lines_a_record = 8
+    form = "opentsdb://127.0.0.1:{port}?timeout_s=2"
+
+    def received(self):
+        bodies = [json.loads(request.body) for request in self.receiver.requests]
+        return sum(map(len, bodies))
+
+
+class TestOpenTsdbTelnet(OverTcp):
+    most_lines_a_record = 8
+    form = "opentsdb+telnet://127.0.0.1:{port}?timeout_s=2"
+
+
+def unpickled(data):
+    """The lists of metrics in a stream; an unfinished frame is left out."""
+    found = []
+    while len(data) >= 4:
+        (size,) = struct.unpack(">I", data[:4])
+        if len(data) < 4 + size:
+            break
+        found.append(pickle.loads(data[4 : 4 + size]))
+        data = data[4 + size :]
+    return found

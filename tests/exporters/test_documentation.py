@@ -10,11 +10,13 @@ from probekit.exporters import build
 from probekit.exporters.registry import BUILTIN
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "exporters.md"
+ROOMS = re.compile(
+    r"\.(console|file|tcp|udp|statsd|otlp|influxdb|graphite|opentsdb)[.:]"
+)
 HERE = {
     scheme
     for scheme, factory in BUILTIN.items()
-    if re.search(r"\.(console|file|tcp|udp|statsd|otlp|influxdb)[.:]", factory)
-    and not scheme.startswith(("otlp+json", "otlp+grpc"))
+    if ROOMS.search(factory) and not scheme.startswith(("otlp+json", "otlp+grpc"))
 }
 
 

@@ -23,6 +23,12 @@ URLS = [
     "influxdb+https://h/bucket?org=o&token=t",
     "influxdb+udp://h?datagram_bytes=512",
     "influxdb+tcp://h?timeout_s=2",
+    "graphite://h?template=a.{host}.{name}.{attributes}&prefix=x.",
+    "graphite+udp://h?tags=graphite",
+    "graphite+pickle://h?timeout_s=2",
+    "opentsdb://h?points=10&most_tags=20&prefix=x.",
+    "opentsdb+https://u:p@h/base",
+    "opentsdb+telnet://h",
 ]
 
 

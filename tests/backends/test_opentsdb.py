@@ -1,0 +1,102 @@
+"""The OpenTSDB ports of VictoriaMetrics and InfluxDB tell what they have of us."""
+
+import matrix
+import pytest
+from servers import eventually, free_ports
+from shop import VALUES, Shop
+from timeseries import influxdb, package_version, victoria_metrics
+
+from probekit.exporters import build
+from probekit.testing.contract import HOSTILE, hostile_batch, only
+
+pytestmark = [pytest.mark.backend, pytest.mark.timeout(90)]
+SENT = {
+    "counter shop.orders{plan=pro}": 3.0,
+    "up-down shop.carts": 3.0,
+    "gauge shop.temperature": -4.5,
+    "histogram count": float(len(VALUES)),
+    "histogram sum": sum(VALUES),
+    "histogram max": max(VALUES),
+}
+METRICS = [
+    ("shop.orders", "plan", "pro"),
+    ("shop.carts", "host", "h1"),
+    ("shop.temperature", "service", "shop"),
+    ("shop.request.duration.count", "host", "h1"),
+    ("shop.request.duration.sum", "host", "h1"),
+    ("shop.request.duration.max", "host", "h1"),
+]
+
+
+def told_by_influx(influx):
+    def last(metric, tag, value):
+        query = f'SELECT last(value) AS v FROM "{metric}" WHERE "{tag}"=\'{value}\''
+        rows = influx.rows(query, "opentsdb")
+        return rows[0]["v"] if rows else None
+
+    return {what: last(*m) for what, m in zip(SENT, METRICS, strict=True)}
+
+
+def told_by_victoria(server):
+    return {
+        what: server.last(f'{{__name__="{name}",{tag}="{value}"}}')
+        for what, (name, tag, value) in zip(SENT, METRICS, strict=True)
+    }
+
+
+@pytest.mark.parametrize("way", ["opentsdb", "opentsdb+telnet"])
+def test_victoria_metrics_has_everything(tmp_path, way):
+    with victoria_metrics(tmp_path / "vm") as server:
+        port = server.opentsdb_http if way == "opentsdb" else server.opentsdb
+        with Shop(tmp_path, f"{way}://127.0.0.1:{port}") as shop:
+            assert shop.delivered()
+        found = told_by_victoria(server)
+
+        version = package_version("victoria-metrics")
+        matrix.record(f"`{way}:`", f"VictoriaMetrics {version}", SENT, found)
+        assert SENT == found
+        assert 0 == server.thrown_away()
+
+
+@pytest.mark.parametrize("way", ["opentsdb", "opentsdb+telnet"])
+def test_influxdb_has_everything(tmp_path, way):
+    with influxdb(tmp_path / "influxdb") as influx:
+        with Shop(tmp_path, f"{way}://127.0.0.1:{influx.opentsdb}") as shop:
+            assert shop.delivered()
+        eventually(lambda: told_by_influx(influx) == SENT)
+        found = told_by_influx(influx)
+
+    version = package_version("influxdb")
+    matrix.record(f"`{way}:`", f"InfluxDB {version}", SENT, found)
+    assert SENT == found
+
+
+def test_nothing_is_lost_or_double_while_the_server_is_away(tmp_path):
+    ports = free_ports(7)
+    folder = tmp_path / "influxdb"
+    query = 'SELECT last(value) AS v FROM "shop.operations"'
+    with Shop(tmp_path, f"opentsdb://127.0.0.1:{ports[2]}") as shop:
+        with influxdb(folder, ports):
+            shop.ask("orders 1000")
+            assert shop.ask("flush 10")
+        shop.ask("orders 1000")
+        assert not shop.ask("flush 2")
+        with influxdb(folder, ports) as influx:
+            shop.ask("orders 500")
+            assert shop.ask("flush 30")
+            found = influx.rows(query, "opentsdb")
+
+    assert 2500 == found[0]["v"]
+
+
+def test_words_of_users_never_throw_a_neighbour_away(tmp_path):
+    with victoria_metrics(tmp_path / "vm") as server:
+        exporter = build(f"opentsdb+telnet://127.0.0.1:{server.opentsdb}?prefix=w.")
+        for text in HOSTILE:
+            exporter.send(only(hostile_batch(text), exporter.contract.signals))
+        exporter.close()
+        eventually(lambda: len(server.values('{__name__=~"w[.].*"}')) == len(HOSTILE))
+        found = server.values('{__name__=~"w[.].*"}')
+
+        assert [[1]] * len(HOSTILE) == [values for _, values in found]
+        assert 0 == server.thrown_away()
