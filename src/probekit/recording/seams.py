@@ -54,9 +54,15 @@ class CallSpan(Protocol):
 
         Args:
             error: What the call raised, if anything.
-            error_type: Why it failed although it raised nothing: a status.
+            error_type: The word for its failure: a status, where nothing was raised.
 
         """
+
+    def close(self, *, error_type: str = "") -> None:
+        """Close it, but leave it the current one: work goes on that belongs to it."""
+
+    def leave(self) -> None:
+        """Make current again what was so before; the second time does nothing."""
 
 
 class Tracing(Protocol):

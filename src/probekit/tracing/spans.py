@@ -79,20 +79,31 @@ class OpenedSpan:
     ) -> None:
         """Close it; see ``recording.seams.CallSpan``."""
         try:
-            span = self._span
-            if span.is_recording():
-                _judge(span, error, error_type)
-                span.end()
+            self._close(error, error_type)
         finally:
-            previous, self._previous = self._previous, None
-            if previous is not None and trace.get_current_span() is self._span:
-                context.attach(previous)
+            self.leave()
+
+    def close(self, *, error_type: str = "") -> None:
+        """Close it, but leave it the current one."""
+        self._close(None, error_type)
+
+    def leave(self) -> None:
+        """Make current again what was so before."""
+        previous, self._previous = self._previous, None
+        if previous is not None and trace.get_current_span() is self._span:
+            context.attach(previous)
+
+    def _close(self, error: "BaseException | None", error_type: str) -> None:
+        span = self._span
+        if span.is_recording():
+            _judge(span, error, error_type)
+            span.end()
 
 
 def _judge(span: trace.Span, error: "BaseException | None", error_type: str) -> None:
     """Write down a failure; only subclasses of ``Exception`` are errors."""
     if isinstance(error, Exception):
-        span.set_attribute("error.type", type_name(type(error)))
+        span.set_attribute("error.type", error_type or type_name(type(error)))
         span.set_status(StatusCode.ERROR, _message(error))
     elif error_type:
         span.set_attribute("error.type", error_type)

@@ -21,10 +21,12 @@ from probekit.integrations.libraries.figures import (
     told,
 )
 from probekit.integrations.libraries.patching import Patches
+from probekit.integrations.spans import CONSUMER, PRODUCER, call
 from probekit.recording import instruments
 from probekit.recording.events import record_error
 from probekit.recording.quiet import suppressed
 from probekit.recording.registry import REGISTRY
+from probekit.recording.seams import CallSpan
 
 SENT_HEADER = "probekit_sent_unix_ns"
 _TRACE_HEADERS = ("traceparent", "tracestate", "baggage")
@@ -40,7 +42,8 @@ _QUEUE = Durations(
     "probekit.celery.queue.duration",
     "Time from sending a task, or from its ETA, to its start.",
 )
-_sending: "dict[str, float]" = {}  # task id -> perf_counter() seconds
+# Task id -> perf_counter() seconds, and the span of sending it.
+_sending: "dict[str, tuple[float, CallSpan | None]]" = {}
 _SENDING_LIMIT = 1000
 
 
@@ -65,13 +68,17 @@ def _before_publish(
         return
     try:
         headers[SENT_HEADER] = time.time_ns()
-        inject(headers)
+        span = _send_span(sender)
+        if span is None:
+            inject(headers)
+        else:
+            for name, value in span.headers().items():
+                headers.setdefault(name, value)
         if len(_sending) >= _SENDING_LIMIT:
             _sending.clear()  # their publishing failed: no signal says so
-        _sending[str(headers.get("id"))] = time.perf_counter()
+        _sending[str(headers.get("id"))] = time.perf_counter(), span
     except Exception as error:
         told("celery", error)
-    del sender
 
 
 def _after_publish(
@@ -89,9 +96,13 @@ def _after_publish(
             unit="{message}",
             description="Messages sent.",
         ).add(1, dict(pairs))
-        started_s = _sending.pop(str((headers or {}).get("id")), None)
-        if started_s is not None:
+        sent = _sending.pop(str((headers or {}).get("id")), None)
+        if sent is not None:
+            started_s, span = sent
             _SEND.record(time.perf_counter() - started_s, pairs)
+            if span is not None:
+                span.describe("", dict(pairs))
+                span.end()
     except Exception as error:
         told("celery", error)
 
@@ -99,19 +110,21 @@ def _after_publish(
 class _Work:
     """A task that is being worked on."""
 
-    __slots__ = ("attached", "error_type", "pairs", "started_s")
+    __slots__ = ("attached", "error", "error_type", "pairs", "span", "started_s")
 
     def __init__(self, task: Any) -> None:
         request = task.request
         delivery = getattr(request, "delivery_info", None) or {}
         self.pairs = _pairs("process", task.name, delivery.get("routing_key"))
         self.error_type = ""
+        self.error: BaseException | None = None
         carrier = {
             name: getattr(request, name, None)
             for name in _TRACE_HEADERS
             if getattr(request, name, None) is not None
         }
         self.attached = Attached(carrier)
+        self.span = _work_span(_name(task.name), self.pairs, carrier)
         self.started_s = time.perf_counter()
 
 
@@ -141,6 +154,10 @@ def _postrun(task: Any = None, **_facts: Any) -> None:
         if work.error_type:
             pairs = (*pairs, ("error.type", work.error_type))
         _PROCESS.record(elapsed_s, pairs)
+        if work.span is not None:
+            work.span.describe("", dict(pairs))
+            work.span.end(work.error, error_type=work.error_type)
+        work.error = None
         work.attached.detach()
     except Exception as error:
         told("celery", error)
@@ -151,6 +168,7 @@ def _failure(sender: Any = None, exception: Any = None, **_facts: Any) -> None:
         work = getattr(sender.request, _WORK, None)
         if work is not None:
             work.error_type = error_type(type(exception))
+            work.error = exception
         record_error(REGISTRY, exception, {"celery.task_name": _name(sender)})
     except Exception as error:
         told("celery", error)
@@ -183,6 +201,25 @@ _HEARD = {
     "task_failure": _failure,
     "task_retry": _retry,
 }
+
+
+def _send_span(task: object) -> "CallSpan | None":
+    """The span of sending a task; not the current one: no signal tells a failure."""
+    name = f"publish {_name(task)}"
+    return call(name, {}, kind=PRODUCER, attach=False)
+
+
+def _work_span(name: str, pairs: Pairs, carrier: "dict[str, Any]") -> "CallSpan | None":
+    """The span of working on a task: the sender's trace goes on."""
+    tracing = REGISTRY.tracing
+    if tracing is None:
+        return None
+
+    def header(key: str) -> "str | None":
+        value = carrier.get(key)
+        return value if isinstance(value, str) else None
+
+    return tracing.serve(f"process {name}", CONSUMER, dict(pairs), header)
 
 
 def _pairs(operation: str, task: object, destination: object) -> Pairs:

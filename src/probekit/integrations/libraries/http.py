@@ -11,6 +11,7 @@ from probekit.integrations.http import known_method
 from probekit.integrations.libraries.figures import Durations, Names, Pairs, told
 from probekit.integrations.libraries.layer import HTTP, Layer, enter
 from probekit.integrations.libraries.operation import UNCOUNTED, Operation, Uncounted
+from probekit.model import AttributeValue
 
 _DURATIONS = Durations(
     "http.client.request.duration",
@@ -63,6 +64,10 @@ class Exchange(Operation):
         """Start the clock."""
         super().__init__(layer, _DURATIONS, pairs, library)
         self.status = 0
+
+    def span_name(self, attributes: "dict[str, AttributeValue]") -> str:
+        """Name of the request's span: its method; addresses are too many."""
+        return str(attributes["http.request.method"])
 
     def answered(self, response: object, attribute: str) -> None:
         """Take the status from *response*; a response that has none is no error."""

@@ -10,6 +10,10 @@ from types import TracebackType
 
 from probekit.integrations.libraries.figures import Durations, Pairs, error_type, told
 from probekit.integrations.libraries.layer import Layer
+from probekit.integrations.spans import call
+from probekit.model import AttributeValue
+from probekit.recording.registry import REGISTRY
+from probekit.recording.seams import CallSpan
 
 
 class Operation:
@@ -19,7 +23,7 @@ class Operation:
         pairs: Attributes known so far, without the outcome.
     """
 
-    __slots__ = ("_durations", "_layer", "_library", "_started_s", "pairs")
+    __slots__ = ("_durations", "_layer", "_library", "_span", "_started_s", "pairs")
 
     def __init__(
         self,
@@ -33,6 +37,10 @@ class Operation:
         self._durations = durations
         self._library = library
         self.pairs = pairs
+        self._span: CallSpan | None = None
+        if REGISTRY.tracing is not None:
+            attributes = dict(pairs)
+            self._span = call(self.span_name(attributes), attributes)
         self._started_s = perf_counter()
 
     def __enter__(self) -> "Operation":  # noqa: PYI034 - typing.Self is 3.11's
@@ -50,9 +58,28 @@ class Operation:
         self._layer.close()
         try:
             failed = kind is not None and issubclass(kind, Exception)
-            self._durations.record(elapsed_s, self.outcome(kind if failed else None))
+            pairs = self.outcome(kind if failed else None)
+            if self._span is not None:
+                self._end(self._span, dict(pairs), error)
+            self._durations.record(elapsed_s, pairs)
         except Exception as trouble:
             told(self._library, trouble)
+
+    def span_name(self, attributes: "dict[str, AttributeValue]") -> str:
+        """Name of the call's span: the operation, and what it is done to."""
+        operation = str(attributes.get("db.operation.name", "_OTHER"))
+        collection = attributes.get("db.collection.name")
+        return f"{operation} {collection}" if collection else operation
+
+    def _end(
+        self,
+        span: CallSpan,
+        attributes: "dict[str, AttributeValue]",
+        error: "BaseException | None",
+    ) -> None:
+        """Close the span with the attributes of the duration: its example."""
+        span.describe("", attributes)
+        span.end(error, error_type=str(attributes.get("error.type", "")))
 
     def outcome(self, failed: "type[BaseException] | None") -> Pairs:
         """All attributes, now that the end is known."""
