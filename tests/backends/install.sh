@@ -48,3 +48,7 @@ done
 for package in prometheus prometheus-pushgateway victoria-metrics; do
     have "$package" || { echo "» apt: $package"; apt_get install "$package"; }
 done
+
+# Grafana's types, against which its dashboards are checked (tests/center/test_grafana.py)
+npm_package grafana @grafana/schema@13.2.3
+npm_package grafana typescript@5

@@ -9,6 +9,10 @@ import click
 
 # Kind → (module in this folder, the line that ``--help`` shows).
 KINDS: "dict[str, tuple[str, str]]" = {
+    "grafana": (
+        "dashboards_grafana",
+        "Functions, requests, errors, business and host, for seven stores.",
+    ),
     "zabbix": ("dashboards_zabbix", "A template with discovery, items and triggers."),
 }
 

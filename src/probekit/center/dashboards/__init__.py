@@ -1,0 +1,1 @@
+"""Dashboards for other people's viewers, made of one list of questions."""

@@ -1,0 +1,248 @@
+"""The questions in the language of each store that Grafana reads; pure.
+
+A store's entry says which Grafana plugin reads it, how one question becomes the target
+of a panel, and which metric the variable ``metric`` begins with.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from probekit.center.dashboards.questions import BUSINESS, Question
+from probekit.exporters.prometheus.naming import label_name, metric_name
+from probekit.model import Series
+
+Target: TypeAlias = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """How Grafana asks one kind of store.
+
+    Attributes:
+        plugin: The data source's type.
+        ask: A question → what the panel's target holds.
+        metric: Default of the variable ``metric``.
+        needs: What the exporter's URL must say for the queries to fit; may be empty.
+    """
+
+    plugin: str
+    ask: "Callable[[Question], Target]"
+    metric: str = "shop.orders"
+    needs: str = ""
+
+
+def _prometheus(question: Question) -> Target:
+    name, by = _exposed(question), label_name(question.by) if question.by else ""
+    wanted = ['job=~"$service"', *(['error_type!=""'] if question.failed else [])]
+    match = "{" + ",".join(wanted) + "}"
+    group = f"sum by ({by})" if by else "sum"
+
+    def rate(suffix: str, keep: str = "") -> str:
+        labels = ", ".join(filter(None, (keep, by)))
+        total = f"sum by ({labels})" if labels else "sum"
+        return f"{total} (rate({name}{suffix}{match}[$__rate_interval]))"
+
+    if question.ask == "p95":
+        expression = f"histogram_quantile(0.95, {rate('_bucket', 'le')})"
+    elif question.ask == "mean":
+        expression = f"{rate('_sum')} / {rate('_count')}"
+    elif question.ask == "rate":
+        expression = rate("_count" if question.kind == "histogram" else "")
+    else:
+        how = "avg" if question.kind == "gauge" else "sum"
+        expression = f"{group.replace('sum', how)} ({name}{match})"
+    return {
+        "expr": expression,
+        "legendFormat": f"{{{{{by}}}}}" if by else question.title,
+        "range": True,
+        "editorMode": "code",
+    }
+
+
+def _exposed(question: Question) -> str:
+    if question.metric == BUSINESS:
+        return BUSINESS
+    name = metric_name(Series(question.metric, question.kind, question.unit))[0]
+    return f"{name}_total" if question.kind == "counter" else name
+
+
+def _influxdb(question: Question) -> Target:
+    seconds = "($__interval_ms / 1000)"
+    value = {
+        "rate": f'sum("{_windowed(question)}") / {seconds}',
+        "level": 'last("total")' if question.kind == "counter" else 'mean("value")',
+        "mean": 'sum("sum") / sum("count")',
+        "p95": 'max("p95")',  # of the windows within a step: the worst one
+    }[question.ask]
+    where = '"service" =~ /^$service$/ AND $timeFilter'
+    if question.failed:
+        where += " AND \"error.type\" != ''"
+    by = f', "{question.by}"' if question.by else ""
+    query = (
+        f'SELECT {value} FROM "{question.metric}" WHERE {where} '
+        f"GROUP BY time($__interval){by} fill(null)"
+    )
+    return {
+        "query": query,
+        "rawQuery": True,
+        "resultFormat": "time_series",
+        "alias": f"$tag_{question.by}" if question.by else question.title,
+    }
+
+
+def _windowed(question: Question) -> str:
+    return "count" if question.kind == "histogram" else "value"
+
+
+def _graphite(question: Question) -> Target:
+    def series(figure: str) -> str:
+        dot = "." if figure else ""
+        wanted = [f"name={question.metric}{dot}{figure}", "service=~$service"]
+        if question.failed:
+            wanted.append("error.type=~.+")
+        found = ", ".join(f"'{part}'" for part in wanted)
+        by = f"'{question.by}'" if question.by else "'name'"
+        how = "max" if figure == "p95" else "sum"
+        if question.ask in {"rate", "mean"}:
+            return f"groupByTags(perSecond(seriesByTag({found})), '{how}', {by})"
+        return f"groupByTags(seriesByTag({found}), '{how}', {by})"
+
+    if question.ask == "mean":
+        target = f"divideSeriesLists({series('sum')}, {series('count')})"
+    elif question.ask == "p95":
+        target = series("p95")
+    else:
+        target = series("count" if question.kind == "histogram" else "")
+    return {"target": target, "textEditor": True}
+
+
+def _opentsdb(question: Question) -> Target:
+    figure = {"mean": "p50", "p95": "p95"}.get(question.ask, "")
+    if question.ask == "rate" and question.kind == "histogram":
+        figure = "count"
+    filters = [_tag_filter("service", "$service", "wildcard", group=False)]
+    if question.by:
+        filters.append(_tag_filter(question.by, "*", "wildcard", group=True))
+    if question.failed and question.by != "error.type":
+        filters.append(_tag_filter("error.type", "*", "wildcard", group=False))
+    return {
+        "metric": f"{question.metric}.{figure}" if figure else question.metric,
+        "aggregator": "max" if figure in {"p50", "p95"} else "sum",
+        "downsampleAggregator": "avg",
+        "downsampleFillPolicy": "none",
+        "shouldComputeRate": question.ask == "rate",
+        "isCounter": question.ask == "rate",
+        "counterMax": None,
+        "counterResetValue": None,
+        "filters": filters,
+        "alias": f"$tag_{question.by}" if question.by else question.title,
+    }
+
+
+def _tag_filter(key: str, value: str, how: str, *, group: bool) -> Target:
+    return {"tagk": key, "filter": value, "type": how, "groupBy": group}
+
+
+def _elasticsearch(question: Question) -> Target:
+    field = {"mean": "sum", "p95": "p95"}.get(question.ask, "value")
+    if question.ask == "rate" and question.kind == "histogram":
+        field = "count"
+    how = {"rate": "sum", "mean": "sum", "p95": "max"}.get(question.ask, "avg")
+    wanted = [f'name:"{question.metric}"', "service:$service"]
+    if question.failed:
+        wanted.append("_exists_:attributes.error.type")
+    buckets: list[Target] = []
+    if question.by:
+        terms = {"size": "20", "order": "desc", "orderBy": "_count"}
+        where = f"attributes.{question.by}"
+        buckets.append({"id": "2", "type": "terms", "field": where, "settings": terms})
+    every = {"interval": "auto", "min_doc_count": "0"}
+    buckets.append(
+        {"id": "3", "type": "date_histogram", "field": "@timestamp", "settings": every}
+    )
+    return {
+        "query": " AND ".join(wanted),
+        "metrics": [{"id": "1", "type": how, "field": field}],
+        "bucketAggs": buckets,
+        "timeField": "@timestamp",
+    }
+
+
+POSTGRES_FROM = (
+    "probekit_point p JOIN probekit_series s ON s.id = p.series "
+    "JOIN probekit_window w ON w.id = p.window AND w.buffer = p.buffer"
+)
+
+
+def _postgres(question: Question) -> Target:
+    value = {
+        "rate": "sum(p.value) / $__interval_ms * 1000",
+        "level": "avg(p.value)" if question.kind == "gauge" else "max(p.total)",
+        "mean": "sum(p.sum) / nullif(sum(p.count), 0)",
+        "p95": "max(p.p95)",
+    }[question.ask]
+    if question.ask == "rate" and question.kind == "histogram":
+        value = "sum(p.count) / $__interval_ms * 1000.0"
+    line = f"s.attributes ->> '{question.by}'" if question.by else "s.name"
+    where = [f"s.name = '{question.metric}'", "s.service IN ($service)"]
+    where.append("$__timeFilter(w.end_time)")
+    if question.failed:
+        where.append("s.attributes ->> 'error.type' IS NOT NULL")
+    return _sql(
+        f"SELECT $__timeGroupAlias(w.end_time, $__interval), {line} AS metric, "
+        f"{value} AS value FROM {POSTGRES_FROM} WHERE {' AND '.join(where)} "
+        "GROUP BY 1, 2 ORDER BY 1"
+    )
+
+
+def _sql(text: str) -> Target:
+    return {"rawSql": text, "format": "time_series", "rawQuery": True}
+
+
+_TABLES = {
+    "counter": "otel_metrics_sum",
+    "up_down_counter": "otel_metrics_sum",
+    "gauge": "otel_metrics_gauge",
+    "histogram": "otel_metrics_histogram",
+}
+
+
+def _clickhouse(question: Question) -> Target:
+    value = {
+        "rate": "sum(Value) / ($__interval_ms / 1000)",
+        "level": "avg(Value)",
+        "mean": "sum(Sum) / sum(Count)",
+        "p95": _CLICKHOUSE_P95,
+    }[question.ask]
+    if question.ask == "rate" and question.kind == "histogram":
+        value = "sum(Count) / ($__interval_ms / 1000)"
+    line = f"Attributes['{question.by}']" if question.by else "MetricName"
+    where = [f"MetricName = '{question.metric}'", "ServiceName IN ($service)"]
+    where.append("$__timeFilter(TimeUnix)")
+    if question.failed:
+        where.append("Attributes['error.type'] != ''")
+    text = (
+        f"SELECT $__timeInterval(TimeUnix) AS time, {line} AS metric, "
+        f"{value} AS value FROM {_TABLES[question.kind]} "
+        f"WHERE {' AND '.join(where)} GROUP BY time, metric ORDER BY time"
+    )
+    return {"rawSql": text, "queryType": "timeseries", "editorType": "sql", "format": 0}
+
+
+# The upper bound of the bucket that holds the 95th percentile of all values.
+_CLICKHOUSE_P95 = (
+    "arrayElement(arrayConcat(any(ExplicitBounds), [max(Max)]), "
+    "arrayFirstIndex(c -> c >= 0.95 * sum(Count), "
+    "arrayCumSum(sumForEach(BucketCounts))))"
+)
+
+STORES: "Mapping[str, Store]" = {
+    "prometheus": Store("prometheus", _prometheus, "shop_orders_total"),
+    "influxdb": Store("influxdb", _influxdb),
+    "graphite": Store("graphite", _graphite, needs="?tags=graphite"),
+    "opentsdb": Store("opentsdb", _opentsdb),
+    "elasticsearch": Store("elasticsearch", _elasticsearch),
+    "postgres": Store("grafana-postgresql-datasource", _postgres),
+    "clickhouse": Store("grafana-clickhouse-datasource", _clickhouse),
+}
