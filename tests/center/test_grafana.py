@@ -29,16 +29,6 @@ COMPILE = (
     "--module=esnext",
     "--target=es2020",
 )
-    "--noEmit",
-    "--strict",
-    "--skipLibCheck",
-    "--moduleResolution",
-    "bundler",
-    "--module",
-    "esnext",
-    "--target",
-    "es2020",
-]
 
 
 def panels(store):
