@@ -13,6 +13,7 @@ from probekit.integrations.wsgi_exchange import KEY, Exchange, left
 from probekit.model import AttributeValue
 from probekit.notice import notice
 from probekit.recording.instruments import histogram
+from probekit.recording.registry import REGISTRY
 
 # Every application has a few microseconds of its own left after the answer; from here
 # on it is work: a background task, a dependency that is torn down.
@@ -113,6 +114,8 @@ class AsgiExchange(Exchange):
                 self._status = _NOT_ANSWERED
             if self._over and self._token is not None:
                 left(self._token)
+            if self._stays and self._span is not None:
+                self._span.leave()
         except Exception:
             notice("asgi-leave", "probekit: the end of a request went unseen")
         self.end()
@@ -139,6 +142,7 @@ class AsgiExchange(Exchange):
         if not self._status.startswith("5"):
             # What goes on after the answer belongs to the caller's trace still.
             token, self._token = self._token, None
+            self._stays = True
             self.end()
             self._token = token
 
@@ -160,8 +164,13 @@ def _environ_of(scope: "MutableMapping[str, Any]") -> "dict[str, Any]":
         "wsgi.url_scheme": scope.get("scheme", "http"),
         "SERVER_PROTOCOL": PROTOCOLS.get(scope["http_version"], ""),
     }
+    traced = REGISTRY.tracing is not None
+    if traced:
+        environ["PATH_INFO"] = scope["path"]
     for name, value in scope["headers"]:
-        if name == b"traceparent":
-            environ["HTTP_TRACEPARENT"] = value.decode("latin-1")
-            break
+        if name == b"traceparent" or traced:
+            key = name.decode("latin-1").upper().replace("-", "_")
+            environ[f"HTTP_{key}"] = value.decode("latin-1")
+            if not traced:
+                break
     return environ

@@ -7,7 +7,7 @@ An exchange belongs to the thread that serves the request and is found by hooks 
 from collections.abc import Callable, Iterable, Iterator
 from contextvars import Token
 from time import perf_counter
-from typing import Any
+from typing import Any, Protocol
 
 from probekit.integrations.http import (
     REMOTE,
@@ -18,7 +18,10 @@ from probekit.integrations.http import (
     parse_traceparent,
     record_unhandled,
 )
+from probekit.integrations.spans import end_request, environ_header, serve_request
 from probekit.notice import notice
+from probekit.recording.registry import REGISTRY
+from probekit.recording.seams import CallSpan
 
 KEY = "probekit.exchange"
 _REQUEST = "werkzeug.request"  # where Werkzeug leaves the request, its route with it
@@ -42,6 +45,8 @@ class Exchange:
     _over = False
     _noted = 0
     _token: "Token[tuple[str, str]] | None" = None
+    _span: "CallSpan | None" = None
+    _stays = False  # the span stays the current one after the end
 
     def __init__(
         self,
@@ -60,6 +65,13 @@ class Exchange:
             self._token = entered(environ["HTTP_TRACEPARENT"])
         if environ.get("SCRIPT_NAME"):
             self._mount = environ["SCRIPT_NAME"]
+        if REGISTRY.tracing is not None:
+            self._span = serve_request(
+                environ["REQUEST_METHOD"],
+                environ["wsgi.url_scheme"],
+                environ.get("PATH_INFO", ""),
+                environ_header(environ),
+            )
         key = environ["REQUEST_METHOD"], environ["wsgi.url_scheme"]
         self._active: Adds = metrics.actives.get(key) or metrics.active(*key)
         self._active.add(1)
@@ -127,6 +139,8 @@ class Exchange:
             metrics = self._metrics
             handle = metrics.durations.get(answer) or metrics.duration(answer)
             handle.record(seconds)
+            if self._span is not None:
+                end_request(self._span, answer, leave=not self._stays)
             if self._token is not None:
                 left(self._token)
         except Exception:
@@ -158,6 +172,18 @@ def left(token: "Token[tuple[str, str]]") -> None:
         REMOTE.set(("", ""))
 
 
+class Ending(Protocol):
+    """What wants to know of the end of a body; an exchange is one."""
+
+    length_bytes: "int | None"
+
+    def end(self) -> None:
+        """It has ended; may be told several times."""
+
+    def fail(self, error: BaseException) -> None:
+        """It has ended with an error."""
+
+
 class Stream:
     """A body that is made while it is sent; its end is the end of the exchange.
 
@@ -167,7 +193,7 @@ class Stream:
 
     __slots__ = ("_body", "_chunks", "_exchange", "_left_bytes")
 
-    def __init__(self, body: "Iterable[bytes]", exchange: Exchange) -> None:
+    def __init__(self, body: "Iterable[bytes]", exchange: Ending) -> None:
         """Stand in front of *body*."""
         self._body = body
         self._chunks = iter(body)
