@@ -25,9 +25,9 @@ COMPILE = (
     "--noEmit",
     "--strict",
     "--skipLibCheck",
-    "--moduleResolution=bundler",
-    "--module=esnext",
-    "--target=es2020",
+    *("--moduleResolution", "bundler"),
+    *("--module", "esnext"),
+    *("--target", "es2020"),
 )
 
 

@@ -9,6 +9,8 @@ import click
 import pytest
 
 import probekit.cli
+from probekit.cli.dashboards import KINDS
+from probekit.cli.dashboards import KINDS
 from probekit.cli.group import COMMANDS, cli
 
 FOLDER = Path(probekit.cli.__file__).parent
@@ -71,14 +73,24 @@ def test_every_command_and_option_explains_itself(probekit, name):
 
 
 def test_every_module_with_a_command_is_in_the_table():
-    """No command is forgotten."""
+    """No command is forgotten, and no kind of dashboard."""
     modules = {
         path.stem
         for path in FOLDER.glob("*.py")
         if "@click.command(" in path.read_text(encoding="utf-8")
     }
+    kinds = {module for module, _ in KINDS.values()}
 
-    assert modules == {module for module, _ in COMMANDS.values()}
+    assert modules | {"dashboards"} == {module for module, _ in COMMANDS.values()} | kinds
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_table_of_dashboards_agrees_with_the_command(kind):
+    """Name, and the line that help shows."""
+    module, line = KINDS[kind]
+    command = importlib.import_module(f"probekit.cli.{module}").command
+
+    assert (kind, line) == (command.name, command.short_help)
 
 
 def test_a_command_loads_only_what_it_needs():

@@ -73,9 +73,13 @@ def test_every_command_and_option_is_documented(name):
     """And no option that is gone."""
     text = section(page("command-line.md"), f"## `probekit {name}`")
     command = cli.get_command(click.Context(cli), name)
+    context = click.Context(command)
+    kinds = command.list_commands(context) if isinstance(command, click.Group) else ()
+    commands = [command, *(command.get_command(context, kind) for kind in kinds)]
     options = {
         spelling
-        for parameter in command.params
+        for each in commands
+        for parameter in each.params
         if isinstance(parameter, click.Option)
         for spelling in (*parameter.opts, *parameter.secondary_opts)
     }
