@@ -52,3 +52,12 @@ done
 # Grafana's types, against which its dashboards are checked (tests/center/test_grafana.py)
 npm_package grafana @grafana/schema@13.2.3
 npm_package grafana typescript@5
+
+# the classic monitoring systems (tests/backends/monitors.py); apt starts nothing that a
+# policy forbids, and every test starts its own
+have zabbix_server || { echo "» apt: zabbix"; apt_get install zabbix-server-pgsql zabbix-agent; }
+[ -e /usr/share/zabbix/api_jsonrpc.php ] && have php ||
+    { echo "» apt: zabbix-frontend-php"; apt_get install zabbix-frontend-php php-cli; }
+have nagios4 || { echo "» apt: nagios4-core"; apt_get install nagios4-core; }
+have nsca || { echo "» apt: nsca"; apt_get install nsca nsca-client; }
+have gmond || { echo "» apt: ganglia-monitor"; apt_get install ganglia-monitor; }

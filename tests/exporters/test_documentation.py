@@ -11,7 +11,7 @@ from probekit.exporters.registry import BUILTIN
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "exporters.md"
 ROOMS = re.compile(
-    r"\.(console|file|tcp|udp|statsd|otlp|influxdb|graphite|opentsdb)[.:]"
+    r"\.(console|file|tcp|udp|statsd|otlp|influxdb|graphite|opentsdb|zabbix)[.:]"
 )
 HERE = {
     scheme

@@ -1,0 +1,220 @@
+"""A Zabbix server tells what it has stored of us, through its own API."""
+
+import contextlib
+import dataclasses
+import json
+import sqlite3
+
+import matrix
+import pytest
+from monitors import zabbix, zabbix_version
+from servers import eventually
+from shop import CARTS, ORDERS, TEMPERATURE, VALUES, Shop
+
+from probekit.errors import Forbidden, RetryLater
+from probekit.exporters import build
+from probekit.exporters.zabbix.template import template
+from probekit.testing.contract import HOSTILE, hostile_batch, only, sample_batch
+
+pytestmark = [pytest.mark.backend, pytest.mark.timeout(120)]
+SENT = {
+    "counter shop.orders{plan=pro}": ORDERS,
+    "up-down shop.carts": CARTS,
+    "gauge shop.temperature": TEMPERATURE,
+    "histogram count": float(len(VALUES)),
+    "histogram sum": round(sum(VALUES), 9),
+    "histogram min, max": [min(VALUES), max(VALUES)],
+    "event order.refunded": "A1",
+    "exception": "ValueError",
+}
+
+
+EVENTS, METRICS = frozenset({"events"}), frozenset({"metrics"})
+
+
+def arrives(exporter, batch):
+    """Whether the server takes it now."""
+    try:
+        exporter.send(batch)
+    except (Forbidden, RetryLater):
+        return False
+    return True
+
+
+@pytest.fixture(scope="module")
+def server():
+    with zabbix() as running:
+        running.import_template(json.dumps(template()))
+        yield running
+
+
+def host(server, name):
+    """A host of the test's own, once the server knows it."""
+    server.make_host(name, "probekit")
+    exporter = build(f"zabbix://127.0.0.1:{server.port}?host={name}")
+    assert eventually(lambda: arrives(exporter, only(sample_batch(), EVENTS)), 20)
+    exporter.close()
+    return name
+
+
+def stored(server, name):
+    """What Zabbix has, in the words of SENT."""
+
+    def last(key):
+        values = server.history(name, key)
+        return values[-1] if values else None
+
+    def figure(which):
+        return last(f"probekit.histogram[shop.request.duration,{which}]")
+
+    events = [json.loads(text) for text in server.history(name, "probekit.events")]
+    errors = [json.loads(text) for text in server.history(name, "probekit.exceptions")]
+    refunded = [event for event in events if event["name"] == "order.refunded"]
+    refunded = [event for event in refunded if event["time"] > "2000"]
+    return {
+        "counter shop.orders{plan=pro}": last("probekit.counter[shop.orders;plan=pro]"),
+        "up-down shop.carts": last("probekit.gauge[shop.carts]"),
+        "gauge shop.temperature": last("probekit.gauge[shop.temperature]"),
+        "histogram count": figure("count"),
+        "histogram sum": round(figure("sum") or 0, 9),
+        "histogram min, max": [figure("min"), figure("max")],
+        "event order.refunded": refunded[0]["order.id"] if refunded else None,
+        "exception": errors[0]["exception.type"] if errors else None,
+    }
+
+
+def test_everything_an_application_records_comes_back(server, tmp_path):
+    name = host(server, "shop-1")
+    with Shop(tmp_path, f"zabbix://127.0.0.1:{server.port}?host={name}") as shop:
+        shop.ask("record")
+        assert shop.ask("flush 30")
+    eventually(lambda: stored(server, name) == SENT, 20)
+    found = stored(server, name)
+
+    matrix.record("`zabbix:`", f"Zabbix {zabbix_version()}", SENT, found)
+    assert SENT == found
+
+
+def test_nothing_is_lost_or_double_while_the_server_is_away(server, tmp_path):
+    name = host(server, "shop-2")
+    with Shop(tmp_path, f"zabbix://127.0.0.1:{server.port}?host={name}") as shop:
+        shop.ask("orders 1000")
+        assert shop.ask("flush 30")
+        server.stop()
+        try:
+            shop.ask("orders 1000")
+            assert not shop.ask("flush 3")
+        finally:
+            server.start()
+        shop.ask("orders 500")
+        assert shop.ask("flush 60")
+
+    def happened():
+        return [
+            json.loads(text)["number"]
+            for text in server.history(name, "probekit.events")
+            if '"operation"' in text
+        ]
+
+    eventually(lambda: len(happened()) >= 250, 20)
+    expected = [*range(0, 1000, 10), *range(0, 1000, 10), *range(0, 500, 10)]
+
+    assert 2500 == server.history(name, "probekit.counter[shop.operations]")[-1]
+    assert sorted(expected) == sorted(happened())
+
+
+def test_what_has_no_item_is_a_dead_letter_and_the_rest_arrives(server, tmp_path):
+    name = host(server, "shop-3")
+    url = f"zabbix://127.0.0.1:{server.port}?host={name}"
+    first, second = tmp_path / "first", tmp_path / "second"
+    with Shop(first, url) as shop:
+        shop.ask("record")
+        assert shop.ask("flush 30")
+    with Shop(second, f"{url}&discovery=0") as shop:
+        shop.ask("gauge shop.temperature=7")
+        shop.ask("gauge shop.unknown=1")
+        shop.ask("record")
+        assert shop.ask("flush 30")
+        status = shop.ask("status")
+    wanted = {**SENT}
+    eventually(lambda: stored(server, name) == wanted, 20)
+    totals = server.history(name, "probekit.counter[shop.orders;plan=pro]")
+
+    assert wanted == stored(server, name)
+    assert [ORDERS, ORDERS] == totals  # of both applications
+    assert 1 == status["details"]["dead_letters"]
+    with contextlib.closing(sqlite3.connect(shop.buffer)) as connection:
+        ((reason,),) = connection.execute("SELECT reason FROM dead_letter").fetchall()
+    assert "probekit.gauge[shop.unknown]" in reason
+    assert "processed: 0; failed: 1; total: 1" in reason
+
+
+def test_words_of_users_make_one_item_each_and_break_none(server):
+    name = host(server, "shop-4")
+    exporter = build(f"zabbix://127.0.0.1:{server.port}?host={name}")
+    batches = [hostile_batch(text) for text in HOSTILE]
+    points = tuple(batch.windows[0].points[0] for batch in batches)
+    window = dataclasses.replace(batches[0].windows[0], points=points)
+    batch = dataclasses.replace(only(batches[0], METRICS), windows=(window,))
+    assert eventually(lambda: arrives(exporter, batch), 20)
+    exporter.close()
+    mine = [key for key in server.keys(name) if key.startswith("probekit.counter[")]
+    eventually(lambda: all(server.history(name, key) for key in mine), 20)
+
+    assert len(HOSTILE) == len(mine)
+    assert [1.0] * len(HOSTILE) == [server.history(name, key)[0] for key in mine]
+
+
+def test_functions_and_routes_are_discovered(server):
+    from probekit.histogram import Histogram
+    from probekit.model import Batch, Point, Resource, Series, Window
+
+    name = host(server, "shop-5")
+    exporter = build(f"zabbix://127.0.0.1:{server.port}?host={name}")
+    function, error = ("code.function.name", "shop.pay"), ("error.type", "ValueError")
+    route = (
+        ("http.request.method", "GET"),
+        ("http.response.status_code", 200),
+        ("http.route", "/orders/<id>"),
+        ("url.scheme", "http"),
+    )
+    spent = Histogram.of([0.5, 1.0])
+    duration = "probekit.function.duration"
+    requests = "http.server.request.duration"
+    points = (
+        Point(Series(duration, "histogram", "s", (function,)), spent, 2),
+        Point(Series(duration, "histogram", "s", (function, error)), spent, 2),
+        Point(Series(requests, "histogram", "s", route), spent, 2),
+    )
+    window = sample_batch().windows[0]
+    window = Window(9, window.start_unix_ns, window.end_unix_ns, points)
+    batch = Batch("0" * 32, Resource(), (window,))
+    assert eventually(lambda: arrives(exporter, batch), 20)
+    exporter.close()
+    expected = {
+        "probekit.function[shop.pay,count]": 2.0,
+        "probekit.function[shop.pay,p99]": 1.0,
+        "probekit.error[shop.pay ValueError,count]": 2.0,
+        "probekit.route[GET /orders/<id> 200,count]": 2.0,
+        "probekit.route[GET /orders/<id> 200,sum]": 1.5,
+    }
+
+    def told():
+        return {key: [*server.history(name, key), None][0] for key in expected}
+
+    eventually(lambda: told() == expected, 20)
+    titles = server.call("trigger.get", {"host": name, "output": ["description"]})
+
+    assert expected == told()
+    assert {
+        "shop.pay fails with ValueError",
+        "shop.pay is slow",
+        "GET /orders/<id> 200 is slow",
+    } == {trigger["description"] for trigger in titles}
+
+
+def test_a_host_that_is_not_there_keeps_the_data(server):
+    exporter = build(f"zabbix://127.0.0.1:{server.port}?host=nobody")
+    with pytest.raises(Forbidden, match="no host 'nobody'"):
+        exporter.send(sample_batch())
+    exporter.close()
