@@ -48,7 +48,8 @@ async def call(app, scope, incoming=None, on_send=None):
 
     async def receive():
         if waiting:
-            return waiting.pop(0)
+            message = waiting.pop(0)
+            return await message() if callable(message) else message
         await asyncio.Event().wait()
         return None
 

@@ -15,3 +15,6 @@ def _empty_registry():
     REGISTRY.drain()
     yield
     REGISTRY.drain()
+
+
+collect_ignore = ["django_shop"]  # a Django project: importable in a running one only

@@ -133,3 +133,17 @@ def depth(observer: object) -> None:
 observing: Callable[[object], None] = depth
 version: str = probekit.__version__
 errors: "type[Exception]" = probekit.ConfigError
+
+
+@probekit.job("nightly")
+def nightly(a: int) -> str:
+    return str(a)
+
+
+@probekit.job("hourly", attributes={"region": "eu"})
+async def hourly(a: int) -> bytes:
+    return bytes(a)
+
+
+nightly_keeps_its_type: Callable[[int], str] = nightly
+hourly_keeps_its_type: Callable[[int], Awaitable[bytes]] = hourly
