@@ -1,6 +1,7 @@
-"""Makes the helper modules of this folder importable by their own names."""
+"""Makes the helper modules of this folder and of the exporters' importable."""
 
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE), str(HERE.parent / "exporters")]

@@ -4,12 +4,15 @@ import json
 import re
 import socket
 
+import matrix
 import pytest
 from servers import SERVERS, command, eventually, free_ports, needed, running
+from shop import Shop
 
 from probekit.exporters import build
 from probekit.histogram import Histogram
 from probekit.model import Batch, Point, Resource, Series, Window
+from probekit.testing import UdpReceiver
 from probekit.testing.contract import HOSTILE, hostile_batch, only, sample_batch
 
 pytestmark = pytest.mark.backend
@@ -130,3 +133,58 @@ def test_words_of_users_add_no_line_and_break_none(statsd, tags):
 
     assert before["statsd.bad_lines_seen"] == found["statsd.bad_lines_seen"]
     assert len(HOSTILE) == sum(found[name] for name in mine)
+
+
+def test_everything_an_application_records_comes_back(statsd, tmp_path):
+    url = f"statsd://127.0.0.1:{statsd.udp}?prefix=app."
+    before = statsd.bad_lines()
+    with Shop(tmp_path, url) as shop:
+        assert shop.delivered()
+    sent = {
+        "counter": 3,
+        "up-down": 3,
+        "gauge": -4.5,
+        "timings ms": [4, 115, 245, 9000],
+    }
+
+    def told():
+        counters, gauges = statsd.ask("counters"), statsd.ask("gauges")
+        return {
+            "counter": counters.get("app.shop.orders.plan.pro"),
+            "up-down": gauges.get("app.shop.carts"),
+            "gauge": gauges.get("app.shop.temperature"),
+            "timings ms": statsd.ask("timers").get("app.shop.request.duration"),
+        }
+
+    eventually(lambda: told() == sent)
+    found = told()
+
+    matrix.record("`statsd:`", "statsd (npm) 0.9.0", sent, found)
+    assert sent == found
+    assert before == statsd.bad_lines()
+
+
+def test_events_and_distributions_arrive_as_datadog_wants_them(tmp_path):
+    from tests_dogstatsd import Happened, Metric, parse
+
+    with UdpReceiver() as receiver:
+        url = f"statsd://127.0.0.1:{receiver.port}?tags=dogstatsd&histograms=d"
+        with Shop(tmp_path, f"{url}&packed_bytes=500") as shop:
+            assert shop.delivered()
+        receiver.wait_until(lambda: any(b"_e{9" in d for d in receiver.datagrams))
+        records = [found for data in receiver.datagrams for found in parse(data)]
+    metrics = {r.name: r for r in records if isinstance(r, Metric)}
+    events = {r.title: r for r in records if isinstance(r, Happened)}
+    sent = {"counter": 3.0, "tags": ["plan:pro"], "distribution": 4}
+    sent |= {"event": ["service:shop", "amount:9", "order.id:A1"], "exception": "error"}
+    found = {
+        "counter": sum(metrics["shop.orders"].values),
+        "tags": list(metrics["shop.orders"].tags),
+        "distribution": len(metrics["shop.request.duration"].values),
+        "event": list(events["order.refunded"].tags),
+        "exception": events["exception"].fields["t"],
+    }
+
+    what = "`statsd:?tags=dogstatsd`"
+    matrix.record(what, "a parser of our own (no agent can be had)", sent, found)
+    assert sent == found

@@ -10,7 +10,9 @@
   Up to ``samples`` values stand for all, each for an equal share (``@rate``), so that
   servers that weigh by rate and servers that do not see the same distribution. The
   number is exact, minimum and maximum are exact, each other value is within 5 %, and
-  the sum is an estimate.
+  the sum is an estimate. For DogStatsD they may be histograms (``h``) or distributions
+  (``d``) instead, in their own unit and, if wished, many values in a line.
+- events: see ``events``.
 
 Characters that the protocol needs are replaced in names, keys and values, so nobody's
 attribute can add a second record; two series that would share a name are kept apart by
@@ -25,17 +27,23 @@ from typing import Literal, TypeAlias
 from probekit.errors import Rejected
 from probekit.exporters.cache import SeriesCache
 from probekit.exporters.naming import Names, Naming
-from probekit.exporters.text import number
+from probekit.exporters.statsd.events import (
+    LONGEST_EVENT_BYTES,
+    TAG_KEY,
+    TAG_VALUE,
+    event_lines,
+)
+from probekit.exporters.text import number, word
 from probekit.histogram import Histogram
-from probekit.model import AttributeValue, Batch, Point, Series
+from probekit.model import Batch, Point, Series
 
 TagStyle: TypeAlias = Literal["path", "dogstatsd", "graphite"]
 TAG_STYLES: "tuple[TagStyle, ...]" = ("path", "dogstatsd", "graphite")
+ValueType: TypeAlias = Literal["ms", "h", "d"]
+VALUE_TYPES: "tuple[ValueType, ...]" = ("ms", "h", "d")
 SAMPLES = 32
 _NAME_FORBIDDEN = re.compile(r"[^A-Za-z0-9_.-]+")
 _STEP_FORBIDDEN = re.compile(r"[^A-Za-z0-9_-]+")  # one step of a path: no dots
-_TAG_KEY_FORBIDDEN = re.compile(r"[\s,|:;=#@\x00-\x1f\x7f-\x9f\u2028\u2029]+")
-_TAG_VALUE_FORBIDDEN = re.compile(r"[,|\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _MS_PER = {"s": 1000.0}
 
 
@@ -56,9 +64,23 @@ class StatsdLines:
             (``|#key:value``) or ``graphite`` (``name;key=value``).
         prefix: Put before every name, as it stands.
         samples: Most values sent for one histogram of one window.
+        histograms: How a histogram's values are sent: ``ms`` timings, or DogStatsD's
+            ``h`` histograms and ``d`` distributions.
+        packed_bytes: Longest line of several values (``name:1:2:3|d``); 0 for one
+            value a line, which every server understands.
+        events: Whether events are sent, as DogStatsD's events and service checks.
     """
 
-    __slots__ = ("_names", "_naming", "_places", "_samples", "_tags")
+    __slots__ = (
+        "_events",
+        "_names",
+        "_naming",
+        "_packed_bytes",
+        "_places",
+        "_samples",
+        "_tags",
+        "_type",
+    )
 
     def __init__(
         self,
@@ -66,8 +88,14 @@ class StatsdLines:
         tags: TagStyle = "path",
         prefix: str = "",
         samples: int = SAMPLES,
+        histograms: ValueType = "ms",
+        packed_bytes: int = 0,
+        events: bool = False,
     ) -> None:
         """Start with an empty memory."""
+        self._type = histograms
+        self._packed_bytes = packed_bytes
+        self._events = events
         self._tags = tags
         self._naming = Naming(_NAME_FORBIDDEN, prefix=prefix)
         self._samples = samples
@@ -78,31 +106,41 @@ class StatsdLines:
         """Lines in order, without line ends; lines that belong together in one chunk.
 
         Args:
-            batch: Only its windows are looked at.
+            batch: Its windows, and its events where they are sent.
             limit_bytes: Longest chunk; 0 for any length.
 
         Raises:
             Rejected: A number is not finite, or a chunk is longer than allowed.
 
         """
-        found = []
-        for window in batch.windows:
-            for point in window.points:
-                for chunk in self._point(point):
-                    encoded = chunk.encode("utf-8", "replace")
-                    if limit_bytes and len(encoded) > limit_bytes:
-                        raise Rejected(
-                            f"a line of {len(encoded)} bytes for "
-                            f"{point.series.name[:60]!r} is longer than a datagram of "
-                            f"{limit_bytes}",
-                        )
-                    found.append(encoded)
+        found = [
+            self._checked(chunk, limit_bytes, point.series.name)
+            for window in batch.windows
+            for point in window.points
+            for chunk in self._point(point)
+        ]
+        if self._events and batch.events:
+            limit = limit_bytes or LONGEST_EVENT_BYTES
+            found += [
+                self._checked(line, limit, "an event")
+                for line in event_lines(batch, limit, self._naming.prefix)
+            ]
         return found
+
+    @staticmethod
+    def _checked(chunk: str, limit_bytes: int, name: str) -> bytes:
+        encoded = chunk.encode("utf-8", "replace")
+        if limit_bytes and len(encoded) > limit_bytes:
+            raise Rejected(
+                f"a line of {len(encoded)} bytes for {name[:60]!r} is longer than a "
+                f"datagram of {limit_bytes}",
+            )
+        return encoded
 
     def _point(self, point: Point) -> "list[str]":
         place, value, kind = self._places.of(point), point.value, point.series.kind
         if isinstance(value, Histogram):
-            return _timings(place, value, self._samples)
+            return self._values(place, value)
         if kind == "counter":
             return [f"{place.head}:{_text(value)}|c{place.tail}"]
         if kind == "up_down_counter":
@@ -119,21 +157,32 @@ class StatsdLines:
         key = f"{head}\n{tail}"
         unique = self._names.unique(key, (series.name, series.attributes, series.unit))
         head += unique[len(key) :]  # the hash, if one was needed, goes to the name
-        return Place(head, tail, _MS_PER.get(series.unit, 1.0))
+        in_ms = self._type == "ms"
+        return Place(head, tail, _MS_PER.get(series.unit, 1.0) if in_ms else 1.0)
+
+    def _values(self, place: Place, histogram: Histogram) -> "list[str]":
+        ending = f"|{self._type}{_rate(histogram, self._samples)}{place.tail}"
+        lowest = 0.0 if self._type == "ms" else -math.inf
+        texts = [
+            f"{max(value * place.scale, lowest):.12g}"
+            for value in representatives(histogram, self._samples)
+        ]
+        room = self._packed_bytes - len(place.head) - len(ending)
+        return [f"{place.head}:{text}{ending}" for text in _joined(texts, room)]
 
 
 def _path(name: str, series: Series) -> "tuple[str, str]":
     steps = [
         _STEP.of(text)
         for key, value in series.attributes
-        for text in (key, _word(value))
+        for text in (key, word(value))
     ]
     return ".".join([name, *steps]), ""
 
 
 def _dogstatsd(name: str, series: Series) -> "tuple[str, str]":
     tags = ",".join(
-        f"{_TAG_KEY.of(key)}:{_TAG_VALUE.of(_word(value))}"
+        f"{TAG_KEY.of(key)}:{TAG_VALUE.of(word(value))}"
         for key, value in series.attributes
     )
     return name, f"|#{tags}" if tags else ""
@@ -141,35 +190,32 @@ def _dogstatsd(name: str, series: Series) -> "tuple[str, str]":
 
 def _graphite(name: str, series: Series) -> "tuple[str, str]":
     tags = [
-        f"{_STEP.of(key)}={_STEP.of(_word(value))}" for key, value in series.attributes
+        f"{_STEP.of(key)}={_STEP.of(word(value))}" for key, value in series.attributes
     ]
     return ";".join([name, *tags]), ""
 
 
 _STEP = Naming(_STEP_FORBIDDEN)
-_TAG_KEY = Naming(_TAG_KEY_FORBIDDEN)
-_TAG_VALUE = Naming(_TAG_VALUE_FORBIDDEN)
 _WRITERS = {"path": _path, "dogstatsd": _dogstatsd, "graphite": _graphite}
 
 
-def _word(value: AttributeValue) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, (str, int, float)):
-        return str(value)
-    return ";".join(_word(item) for item in value)
+def _rate(histogram: Histogram, limit: int) -> str:
+    if histogram.count <= limit:
+        return ""
+    # Servers read the rate with a pattern that knows no exponent.
+    share = f"{limit / histogram.count:.24f}".rstrip("0")
+    return f"|@{share}"
 
 
-def _timings(place: Place, histogram: Histogram, limit: int) -> "list[str]":
-    values = representatives(histogram, limit)
-    rate = ""
-    if values and len(values) < histogram.count:
-        # Servers read the rate with a pattern that knows no exponent.
-        share = f"{len(values) / histogram.count:.24f}".rstrip("0")
-        rate = f"|@{share}"
-    ending = f"|ms{rate}{place.tail}"
-    scale = place.scale
-    return [f"{place.head}:{max(value * scale, 0.0):.12g}{ending}" for value in values]
+def _joined(texts: "list[str]", room: int) -> "list[str]":
+    """As many values behind one another as fit in *room*; at least one."""
+    found: list[str] = []
+    for text in texts:
+        if found and len(found[-1]) + 1 + len(text) < room:
+            found[-1] += f":{text}"
+        else:
+            found.append(text)
+    return found
 
 
 def representatives(histogram: Histogram, limit: int) -> "list[float]":

@@ -1,5 +1,7 @@
 """Takes metrics to a StatsD server; nobody answers, and there is no time in it.
 
+DogStatsD takes events, too.
+
 What a server receives it counts as of now, so windows older than ``max_age_s`` are not
 sent (the shipper counts them). See ``transport`` for what UDP and TCP can lose.
 """
@@ -10,8 +12,10 @@ from probekit.exporters.options import Options
 from probekit.exporters.statsd.encoding import (
     SAMPLES,
     TAG_STYLES,
+    VALUE_TYPES,
     StatsdLines,
     TagStyle,
+    ValueType,
 )
 from probekit.exporters.transport.tcp import TcpTransport
 from probekit.exporters.transport.udp import (
@@ -39,10 +43,21 @@ class Statsd:
         """Open nothing yet; raise ConfigError for a target that cannot be used."""
         self._target = Target.parse(target) if isinstance(target, str) else target
         options = self._target.options()
+        tags = cast("TagStyle", options.choice("tags", TAG_STYLES, "path"))
+        datadog = tags == "dogstatsd"
+        events = options.flag("events", default=datadog)
+        if events and not datadog:
+            raise options.refuse("events", "are DogStatsD's; add tags=dogstatsd")
+        packed = options.integer("packed_bytes", 0, low=0, high=DATAGRAM_BYTES)
         self._encoding = StatsdLines(
-            tags=cast("TagStyle", options.choice("tags", TAG_STYLES, "path")),
+            tags=tags,
             prefix=_prefix(options),
             samples=options.integer("samples", SAMPLES, low=2, high=10_000),
+            histograms=cast(
+                "ValueType", options.choice("histograms", VALUE_TYPES, "ms")
+            ),
+            packed_bytes=packed,
+            events=events,
         )
         max_age_s = options.seconds("max_age_s", MAX_AGE_S, low=1.0, high=604_800.0)
         addresses = self._target.addresses(DEFAULT_PORT)
@@ -63,7 +78,7 @@ class Statsd:
             )
         options.finish()
         self.contract = DeliveryContract(
-            signals=frozenset({"metrics"}),
+            signals=frozenset({"metrics", "events"} if events else {"metrics"}),
             acknowledges=False,
             accepts_past=False,
             max_age_s=max_age_s,
