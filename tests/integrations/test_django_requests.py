@@ -395,6 +395,29 @@ def test_the_callers_trace_is_on_what_is_recorded_during_the_request(asked):
     ]
 
 
+def test_a_traced_request_is_a_span_in_the_callers_trace(asked):
+    from probekit.recording.registry import REGISTRY
+    from probekit.tracing.connection import connect
+    from probekit.tracing.policy import plan_of
+
+    trace, parent = "a" * 32, "b" * 16
+    connection = connect(REGISTRY, plan_of(1.0), {"service.name": "shop"})
+    try:
+        headers = {"traceparent": f"00-{trace}-{parent}-01"}
+        asked("/orders/7/", headers=headers)
+        asked("/broken/", headers=headers)
+        spans = Told().harvest.spans
+    finally:
+        connection.close()
+
+    assert [
+        ("GET /orders/<int:number>/", trace, parent, 0),
+        ("GET /broken/", trace, parent, 2),
+    ] == [
+        (span.name, span.trace_id, span.parent_span_id, span.status) for span in spans
+    ]
+
+
 def test_a_proxys_header_counts_where_django_believes_it(settings):
     header = {"headers": {"X-Forwarded-Proto": "https"}}
     ask("/orders/7/", **header)

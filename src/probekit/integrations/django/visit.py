@@ -14,6 +14,7 @@ from probekit.integrations.django.routes import template_of
 from probekit.integrations.http import ServerMetrics, known_method
 from probekit.integrations.wsgi_exchange import KEY, Exchange, Stream
 from probekit.notice import notice
+from probekit.recording.registry import REGISTRY
 
 
 class Metrics:
@@ -183,7 +184,10 @@ def _environ_of(request: Any) -> "dict[str, Any]":
         "wsgi.url_scheme": request.scheme,
         "SERVER_PROTOCOL": meta.get("SERVER_PROTOCOL") or PROTOCOLS.get(version, ""),
     }
-    if "HTTP_TRACEPARENT" in meta:
+    if REGISTRY.tracing is not None:
+        environ["PATH_INFO"] = request.path_info
+        environ |= {name: meta[name] for name in meta if name.startswith("HTTP_")}
+    elif "HTTP_TRACEPARENT" in meta:
         environ["HTTP_TRACEPARENT"] = meta["HTTP_TRACEPARENT"]
     return environ
 
