@@ -13,6 +13,7 @@ import urllib.parse
 import urllib.request
 from pathlib import Path
 
+import pytest
 from servers import command, eventually, free_ports, running
 
 TYPES_DB = Path("/usr/share/collectd/types.db")
@@ -255,3 +256,81 @@ def carbon(folder, ports=None):
     options += [f"--pidfile={folder / 'pid'}", "--nodaemon"]
     with running([program, *options, "start"], folder, ports[0]):
         yield Carbon(ports, folder)
+
+
+COLLECTD = """
+Hostname "ci"
+FQDNLookup false
+BaseDir "{folder}"
+PIDFile "{folder}/collectd.pid"
+PluginDir "/usr/lib/collectd"
+TypesDB "/usr/share/collectd/types.db"
+Interval 1
+LoadPlugin logfile
+<Plugin logfile>
+  LogLevel info
+  File stderr
+</Plugin>
+LoadPlugin csv
+<Plugin csv>
+  DataDir "{folder}/csv"
+  StoreRates false
+</Plugin>
+LoadPlugin network
+<Plugin network>
+  <Listen "127.0.0.1" "{port}">
+    SecurityLevel "{security}"
+    AuthFile "{folder}/auth"
+  </Listen>
+</Plugin>
+"""
+
+
+class Collectd:
+    """A running collectd."""
+
+    def __init__(self, port, folder, log):
+        self.port, self._folder, self._log = port, folder, log
+
+    def last(self, identifier):
+        """The newest value of ``host/plugin/type-name``; None without one."""
+        host, plugin, name = identifier.split("/")
+        lines = [
+            line
+            for file in sorted(
+                (self._folder / "csv" / host / plugin).glob(f"{name}-2*")
+            )
+            for line in file.read_text().splitlines()[1:]
+        ]
+        return float(lines[-1].split(",")[1]) if lines else None
+
+    def log(self):
+        """What it has said."""
+        return self._log.read_text("utf-8", "replace")
+
+
+@contextlib.contextmanager
+def collectd(folder, security="None"):
+    """A collectd whose network user is ``pk`` with the password ``secret``."""
+    program = command("collectd")
+    folder.mkdir(parents=True, exist_ok=True)
+    (port,) = free_ports(1)
+    (folder / "auth").write_text("pk: secret\n")
+    config = COLLECTD.format(folder=folder, port=port, security=security)
+    (folder / "collectd.conf").write_text(config)
+    log = folder / "log"
+    with log.open("wb") as output:
+        server = subprocess.Popen(
+            [program, "-f", "-C", folder / "collectd.conf"],
+            cwd=folder,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        started = Collectd(port, folder, log)
+        if not eventually(lambda: "entering read-loop" in started.log()):
+            pytest.fail(started.log())
+        yield started
+    finally:
+        server.terminate()
+        server.wait(10)

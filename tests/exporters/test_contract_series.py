@@ -110,6 +110,16 @@ class TestOpenTsdbTelnet(OverTcp):
     form = "opentsdb+telnet://127.0.0.1:{port}?timeout_s=2"
 
 
+class TestCollectd(OverUdp):
+    form = "collectd://127.0.0.1:{port}"
+
+    def received(self):
+        return len(self.receiver.datagrams)
+
+    def secret_url(self):
+        return f"collectd://{SECRET}:{SECRET}@127.0.0.1:{self.receiver.port}"
+
+
 def unpickled(data):
     """The lists of metrics in a stream; an unfinished frame is left out."""
     found = []

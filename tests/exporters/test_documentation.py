@@ -11,12 +11,12 @@ from probekit.exporters.registry import BUILTIN
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "exporters.md"
 ROOMS = re.compile(
-    r"\.(console|file|tcp|udp|statsd|otlp|influxdb|graphite|opentsdb|zabbix)[.:]"
+    r"\.(console|file|tcp|udp|statsd|otlp|influxdb|graphite|opentsdb|zabbix|prometheus)[.:]"
 )
 HERE = {
     scheme
     for scheme, factory in BUILTIN.items()
-    if ROOMS.search(factory) and not scheme.startswith(("otlp+json", "otlp+grpc"))
+    if ROOMS.search(factory)
 }
 
 

@@ -23,6 +23,7 @@ URLS = [
     "influxdb+https://h/bucket?org=o&token=t",
     "influxdb+udp://h?datagram_bytes=512",
     "influxdb+tcp://h?timeout_s=2",
+    "collectd://u:p@h?datagram_bytes=1400&timeout_s=1",
     "graphite://h?template=a.{host}.{name}.{attributes}&prefix=x.",
     "graphite+udp://h?tags=graphite",
     "graphite+pickle://h?timeout_s=2",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from probekit.exporters.registry import build, known_schemes
 
 if TYPE_CHECKING:
+    from probekit.exporters.collectd.exporter import Collectd
     from probekit.exporters.console import Console
     from probekit.exporters.file import File
     from probekit.exporters.graphite.exporter import Graphite
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from probekit.exporters.zabbix.exporter import Zabbix
 
 __all__ = (
+    "Collectd",
     "Console",
     "File",
     "Graphite",
@@ -45,6 +47,7 @@ __all__ = (
 )
 
 _HOME_OF = {
+    "Collectd": "collectd.exporter",
     "Console": "console",
     "File": "file",
     "Graphite": "graphite.exporter",

@@ -16,6 +16,7 @@ from probekit.ports import Exporter
 GROUP = "probekit.exporters"
 
 BUILTIN: "dict[str, str]" = {
+    "collectd": "probekit.exporters.collectd.exporter:from_target",
     "console": "probekit.exporters.console:from_target",
     "file": "probekit.exporters.file:from_target",
     "graphite": "probekit.exporters.graphite.exporter:from_target",
@@ -37,6 +38,7 @@ BUILTIN: "dict[str, str]" = {
     "prometheus": "probekit.exporters.prometheus.exporter:from_target",
     "prometheus-remote-write": "probekit.exporters.prometheus.remote:from_target",
     "pushgateway": "probekit.exporters.prometheus.pushgateway:from_target",
+    "sql+": "probekit.exporters.sql.exporter:from_target",
     "statsd": "probekit.exporters.statsd.exporter:from_target",
     "statsd+tcp": "probekit.exporters.statsd.exporter:from_target",
     "statsd+udp": "probekit.exporters.statsd.exporter:from_target",

@@ -1,0 +1,1 @@
+"""collectd's binary network protocol over UDP, signed where there is a password."""
