@@ -1,10 +1,13 @@
 """A real OTLP receiver reads our requests and prints what it understood."""
 
+import importlib.metadata
 import importlib.util
 import re
 from pathlib import Path
 
+import matrix
 import pytest
+from recorded import client
 from servers import eventually, free_ports, needed, running
 
 from probekit.errors import Rejected
@@ -22,8 +25,8 @@ def program():
 
 
 class Rotel:
-    def __init__(self, port, log):
-        self.port, self.log = port, log
+    def __init__(self, port, log, grpc):
+        self.port, self.log, self.grpc = port, log, grpc
 
     def text(self):
         return self.log.read_text("utf-8", "replace")
@@ -55,7 +58,7 @@ def rotel(tmp_path):
     for signal in ("traces", "metrics", "logs"):
         arguments += ["--debug-log", signal]
     with running(arguments, tmp_path / "rotel", http) as log:
-        yield Rotel(http, log)
+        yield Rotel(http, log, grpc)
 
 
 READ_BACK = {
@@ -86,10 +89,14 @@ READ_BACK = {
 }
 
 
+@pytest.mark.parametrize("scheme", ["otlp", "otlp+json", "otlp+grpc"])
 @pytest.mark.parametrize("query", ["", "?gzip=0"])
-def test_every_kind_of_record_comes_back(rotel, query):
+def test_every_kind_of_record_comes_back(rotel, scheme, query):
     batch = sample_batch()
-    exporter = build(f"otlp://127.0.0.1:{rotel.port}{query}")
+    if scheme == "otlp+grpc":
+        client("grpc")
+    port = rotel.grpc if scheme == "otlp+grpc" else rotel.port
+    exporter = build(f"{scheme}://127.0.0.1:{port}{query}")
     exporter.send(batch)
     exporter.close()
     rotel.has(READ_BACK["span's link"])
@@ -98,12 +105,27 @@ def test_every_kind_of_record_comes_back(rotel, query):
         what for what, pattern in READ_BACK.items() if not re.search(pattern, text)
     ]
 
+    found = {what: what not in missing for what in READ_BACK}
+    version = importlib.metadata.version("rotel")
+    if not query:
+        sent = dict.fromkeys(READ_BACK, True)
+        matrix.record(f"`{scheme}:`", f"rotel {version}", sent, found)
     assert [] == missing
     counter = re.search(READ_BACK["counter"], text)
     window = batch.windows[0]
     assert (window.start_unix_ns, window.end_unix_ns) == (
         int(counter["start"]),
         int(counter["end"]),
+    )
+
+
+def test_totals_are_cumulative_on_request(rotel):
+    exporter = build(f"otlp://127.0.0.1:{rotel.port}?temporality=cumulative")
+    exporter.send(sample_batch())
+    exporter.close()
+
+    assert rotel.has(
+        r"Name: shop.orders\n(.*\n){3}.*IsMonotonic: true\n.*TEMPORALITY_CUMULATIVE"
     )
 
 

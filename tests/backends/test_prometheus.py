@@ -53,6 +53,25 @@ def test_a_scrape_sees_the_totals_of_all_processes_and_restarts(tmp_path):
             assert eventually(lambda: server.value(more) == 8.0, 20)
 
 
+def test_workers_are_one_and_the_next_one_takes_over(tmp_path):
+    (port,) = free_ports(1)
+    url = f"prometheus://127.0.0.1:{port}"
+    wanted = 'shop_orders_total{plan="pro"}'
+    with (
+        prometheus(tmp_path / "prometheus", scrape=port) as server,
+        Shop(tmp_path, url) as second,
+    ):
+        with Shop(tmp_path, url) as first:
+            assert first.delivered()
+            assert second.delivered()
+            assert eventually(lambda: server.value(wanted) == 6.0, 20)
+        assert second.delivered()
+        assert eventually(lambda: server.value(wanted) == 9.0, 20)
+        falls = server.value(f"resets({wanted}[5m])")
+
+    assert 0 == falls
+
+
 def test_examples_are_stored(tmp_path):
     exporter = Prometheus(port=0)
     batch = sample_batch()

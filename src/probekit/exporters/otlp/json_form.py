@@ -14,6 +14,7 @@ from typing import Any
 from probekit.exporters.otlp.protobuf import fields
 from probekit.exporters.otlp.schema import MESSAGES
 
+_EXACT = 1 << 53  # up to here a reader that makes floats of numbers loses nothing
 _WORDS = {math.inf: "Infinity", -math.inf: "-Infinity"}
 
 
@@ -63,8 +64,14 @@ def _signed(value: int) -> str:
     return str(value - (1 << 64) if value >= 1 << 63 else value)
 
 
-def _unsigned_list(content: bytes) -> "list[str]":
-    return [str(n) for (n,) in struct.iter_unpack("<Q", content)]
+def _count(value: int) -> "int | str":
+    # Every reader must take numbers as well as text, and one that is written in Rust
+    # loses the whole histogram when its counts are text.
+    return value if value < _EXACT else str(value)
+
+
+def _count_list(content: bytes) -> "list[int | str]":
+    return [_count(n) for (n,) in struct.iter_unpack("<Q", content)]
 
 
 def _double_list(content: bytes) -> "list[float | str]":
@@ -80,6 +87,7 @@ _SCALARS: "Mapping[str, Callable[[Any], Any]]" = {
     "double": _double,
     "hex": bytes.hex,
     "bytes": lambda content: base64.b64encode(content).decode(),
-    "packed uint64": _unsigned_list,
+    "count": _count,
+    "packed count": _count_list,
     "packed double": _double_list,
 }

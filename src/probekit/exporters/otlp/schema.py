@@ -60,9 +60,9 @@ MESSAGES: "Mapping[str, Fields]" = {
     "HistogramDataPoint": {
         2: ("startTimeUnixNano", "uint64"),
         3: ("timeUnixNano", "uint64"),
-        4: ("count", "uint64"),
+        4: ("count", "count"),
         5: ("sum", "double"),
-        6: ("bucketCounts", "packed uint64"),
+        6: ("bucketCounts", "packed count"),
         7: ("explicitBounds", "packed double"),
         9: ("attributes", "KeyValue[]"),
         11: ("min", "double"),

@@ -1,0 +1,173 @@
+"""OTLP over gRPC: against a server of the library's own, and statuses as data."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsPartialSuccess,
+    ExportMetricsServiceResponse,
+)
+from tests_otlp_messages import REQUESTS, records_in
+
+from probekit.errors import (
+    ConfigError,
+    Forbidden,
+    MissingExtra,
+    Rejected,
+    RetryLater,
+    TooLarge,
+)
+from probekit.exporters import build
+from probekit.exporters.otlp.grpc_status import as_export_error, retry_delay_s
+from probekit.exporters.otlp.protobuf import length_delimited, unsigned
+from probekit.testing.contract import SECRET, ExporterContract, sample_batch
+from probekit.testing.http_receiver import Request
+
+grpc = pytest.importorskip("grpc", reason="grpcio is not installed")
+
+
+class Server:
+    """Answers every export by *answer*; keeps what came."""
+
+    def __init__(self):
+        self.requests, self.metadata = [], []
+        self.answer = lambda context: b""
+        self._server = grpc.server(ThreadPoolExecutor(2))
+        self._server.add_generic_rpc_handlers((self,))
+        self.port = self._server.add_insecure_port("127.0.0.1:0")
+        self._server.start()
+
+    def service(self, details):
+        def handle(request, context):
+            self.requests.append((details.method, request))
+            self.metadata.append(dict(context.invocation_metadata()))
+            return self.answer(context)
+
+        return grpc.unary_unary_rpc_method_handler(handle)
+
+    def stop(self):
+        self._server.stop(None).wait(5)
+
+
+@pytest.fixture
+def server():
+    made = Server()
+    yield made
+    made.stop()
+
+
+class TestOtlpGrpc(ExporterContract):
+    @pytest.fixture(autouse=True)
+    def far_side(self, server):
+        self.server = server
+
+    def exporter(self):
+        return build(f"otlp+grpc://127.0.0.1:{self.server.port}?timeout_s=2")
+
+    def break_far_side(self):
+        self.server.stop()
+        return True
+
+    def secret_url(self):
+        self.server.answer = lambda context: context.abort(
+            grpc.StatusCode.UNAUTHENTICATED, f"not {SECRET}"
+        )
+        return f"otlp+grpc://127.0.0.1:{self.server.port}?header.x-key={SECRET}"
+
+
+def test_each_signal_goes_to_its_service(server):
+    exporter = build(f"otlp+grpc://127.0.0.1:{server.port}?token=abc")
+    exporter.send(sample_batch())
+    exporter.close()
+    services = [method.split(".")[-1] for method, _ in server.requests]
+
+    assert [
+        "MetricsService/Export",
+        "LogsService/Export",
+        "TraceService/Export",
+    ] == services
+    assert {"Bearer abc"} == {told["authorization"] for told in server.metadata}
+    for path, (_, body) in zip(REQUESTS, server.requests, strict=True):
+        assert records_in(Request("POST", path, {}, body))
+
+
+def test_a_refused_part_is_counted_and_the_rest_goes_on(server):
+    partial = ExportMetricsPartialSuccess(rejected_data_points=2, error_message="old")
+    answers = [
+        ExportMetricsServiceResponse(partial_success=partial).SerializeToString()
+    ]
+    server.answer = lambda context: answers.pop() if answers else b""
+    exporter = build(f"otlp+grpc://127.0.0.1:{server.port}")
+    with pytest.raises(Rejected, match="old") as caught:
+        exporter.send(sample_batch())
+    exporter.close()
+
+    assert 2 == caught.value.count
+    assert 3 == len(server.requests)
+
+
+def test_what_was_taken_does_not_go_again(server):
+    turns = iter([b"", None])
+
+    def answer(context):
+        if next(turns, b"") is None:
+            context.abort(grpc.StatusCode.UNAVAILABLE, "busy")
+        return b""
+
+    server.answer = answer
+    exporter = build(f"otlp+grpc://127.0.0.1:{server.port}")
+    with pytest.raises(RetryLater, match="busy"):
+        exporter.send(sample_batch())
+    exporter.send(sample_batch())
+    exporter.close()
+    services = [
+        method.split(".")[-1].partition("/")[0] for method, _ in server.requests
+    ]
+
+    assert ["MetricsService", "LogsService", "LogsService", "TraceService"] == services
+
+
+def retry_info(seconds):
+    """A ``google.rpc.Status`` that asks for a wait."""
+    kind = b"type.googleapis.com/google.rpc.RetryInfo"
+    info = length_delimited(1, unsigned(1, seconds))
+    any_ = length_delimited(1, kind) + length_delimited(2, info)
+    return unsigned(1, 8) + length_delimited(3, any_)
+
+
+@pytest.mark.parametrize(
+    "name, words, details, error",
+    [
+        ("UNAVAILABLE", "", b"", RetryLater),
+        ("RESOURCE_EXHAUSTED", "", retry_info(7), RetryLater),
+        ("RESOURCE_EXHAUSTED", "", b"", TooLarge),
+        ("OUT_OF_RANGE", "message length too large: 5 MB", b"", TooLarge),
+        ("PERMISSION_DENIED", "", b"", Forbidden),
+        ("UNIMPLEMENTED", "", b"", Forbidden),
+        ("INVALID_ARGUMENT", "", b"", Rejected),
+        ("INTERNAL", "", b"\xff", Rejected),
+    ],
+)
+def test_statuses_mean_what_the_table_says(name, words, details, error):
+    assert error is type(as_export_error(name, words, details, "x"))
+
+
+def test_the_wait_that_a_server_asks_for_is_read():
+    assert 7.0 == retry_delay_s(retry_info(7))
+    assert retry_delay_s(b"") is None
+    assert retry_delay_s(b"\xff\xff") is None
+
+
+@pytest.mark.parametrize(
+    "rest",
+    ["a:1,b:1", "u:p@h:1", "h:1?ca=/nowhere&tls=1", "h:1?cert=x", "h:1?header.ä=1"],
+)
+def test_a_target_that_cannot_be_used_is_refused(rest):
+    with pytest.raises(ConfigError):
+        build(f"otlp+grpc://{rest}")
+
+
+def test_a_missing_library_names_the_extra(monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "grpc", None)
+    with pytest.raises(MissingExtra, match=r"probekit\[grpc\]"):
+        build("otlp+grpc://h:1")
