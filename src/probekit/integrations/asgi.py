@@ -86,6 +86,8 @@ class ProbekitMiddleware:
         watched = self._begun(scope, receive, send)
         if watched is None:
             await self.app(scope, receive, send)
+            if scope["type"] == "lifespan" and not self._is_off:
+                _write_what_is_left()
             return
         try:
             await self.app(scope, watched.receive, watched.send)
@@ -114,6 +116,17 @@ class ProbekitMiddleware:
         except Exception:
             notice("asgi-begin", "probekit: a request could not be watched")
             return None
+
+
+def _write_what_is_left() -> None:
+    """Write what was recorded last: the application's life is over.
+
+    Servers may end their processes by the signal that they were sent, without
+    ``atexit``. Nothing is waited for but the disk.
+    """
+    runtime = sys.modules.get("probekit.runtime")
+    if runtime is not None:  # else nothing was configured, and there is no buffer
+        runtime.flush(timeout_s=0.0)
 
 
 def _attach_quart(app: object) -> None:
