@@ -1,0 +1,1 @@
+"""Tables in any database that SQLAlchemy speaks to."""
