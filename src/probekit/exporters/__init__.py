@@ -16,12 +16,15 @@ if TYPE_CHECKING:
     from probekit.exporters.file import File
     from probekit.exporters.graphite.exporter import Graphite
     from probekit.exporters.influxdb.exporter import Influxdb
+    from probekit.exporters.loki.exporter import Loki
     from probekit.exporters.opentsdb.exporter import OpenTsdb, OpenTsdbTelnet
+    from probekit.exporters.nagios.exporter import Nagios
     from probekit.exporters.otlp.exporter import Otlp
     from probekit.exporters.prometheus.exporter import Prometheus
     from probekit.exporters.prometheus.pushgateway import Pushgateway
     from probekit.exporters.prometheus.remote import RemoteWrite
     from probekit.exporters.statsd.exporter import Statsd
+    from probekit.exporters.syslog.exporter import Syslog
     from probekit.exporters.tcp import Tcp
     from probekit.exporters.udp import Udp
     from probekit.exporters.zabbix.exporter import Zabbix
@@ -32,13 +35,16 @@ __all__ = (
     "File",
     "Graphite",
     "Influxdb",
+    "Loki",
     "OpenTsdb",
     "OpenTsdbTelnet",
+    "Nagios",
     "Otlp",
     "Prometheus",
     "Pushgateway",
     "RemoteWrite",
     "Statsd",
+    "Syslog",
     "Tcp",
     "Udp",
     "Zabbix",
@@ -52,13 +58,16 @@ _HOME_OF = {
     "File": "file",
     "Graphite": "graphite.exporter",
     "Influxdb": "influxdb.exporter",
+    "Loki": "loki.exporter",
     "OpenTsdb": "opentsdb.exporter",
     "OpenTsdbTelnet": "opentsdb.exporter",
+    "Nagios": "nagios.exporter",
     "Otlp": "otlp.exporter",
     "Prometheus": "prometheus.exporter",
     "Pushgateway": "prometheus.pushgateway",
     "RemoteWrite": "prometheus.remote",
     "Statsd": "statsd.exporter",
+    "Syslog": "syslog.exporter",
     "Tcp": "tcp",
     "Udp": "udp",
     "Zabbix": "zabbix.exporter",

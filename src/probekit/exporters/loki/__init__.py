@@ -1,0 +1,1 @@
+"""Loki's push interface: streams of JSON lines."""

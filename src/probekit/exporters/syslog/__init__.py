@@ -1,0 +1,1 @@
+"""Syslog messages (RFC 5424) over UDP, TCP and TLS."""
