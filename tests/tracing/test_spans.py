@@ -1,6 +1,8 @@
 import asyncio
 import contextvars
 import os
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -381,3 +383,29 @@ def test_events_links_and_scope_arrive_scrubbed(traces, drained, tracer):
 def test_the_switch_is_the_sampler_of_the_installed_provider():
     assert "probekit" in connection._SWITCH.get_description()
     assert context.get_current() == {}
+
+
+@pytest.mark.e2e
+def test_a_child_of_a_fork_starts_and_traces_whatever_was_imported_before(tmp_path):
+    """The SDK's own hook waits for ever where thread pools were imported later."""
+    program = """
+import os, sys, probekit
+probekit.configure("t", buffer=":memory:", host_metrics=False, traces=1.0)
+import concurrent.futures.thread
+from opentelemetry import trace
+child = os.fork()
+if child == 0:
+    span = trace.get_tracer("t").start_span("in the child")
+    os._exit(7 if span.is_recording() else 1)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+    assert "7" == done.stdout.strip(), done.stderr

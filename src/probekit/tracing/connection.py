@@ -5,6 +5,7 @@ this module keeps, for the life of the process, the provider it has installed an
 gates it has put into others; ``connect`` opens them, ``Connection.close`` closes them.
 """
 
+import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -148,8 +149,21 @@ def connect(
     return Connection(registry, _gate_of(provider), plan)
 
 
+class Provider(TracerProvider):
+    """The provider that is installed where the application has none."""
+
+    def _handle_fork(self) -> None:
+        """Begin anew in a forked child, without the SDK's threads.
+
+        Its own hook asks resource detectors on a thread pool. Where the module of
+        thread pools was imported after the provider was made, that never returns: a
+        lock of that module, taken before the fork, is freed only after the hook.
+        """
+        self._tracers_lock = threading.Lock()
+
+
 def _installed(resource: Mapping[str, AttributeValue]) -> Any:
-    made = TracerProvider(
+    made = Provider(
         sampler=_SWITCH,
         resource=Resource(dict(resource)),
         shutdown_on_exit=False,
