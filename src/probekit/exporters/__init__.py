@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from probekit.exporters.graphite.exporter import Graphite
     from probekit.exporters.influxdb.exporter import Influxdb
     from probekit.exporters.loki.exporter import Loki
-    from probekit.exporters.opentsdb.exporter import OpenTsdb, OpenTsdbTelnet
     from probekit.exporters.nagios.exporter import Nagios
+    from probekit.exporters.opentsdb.exporter import OpenTsdb, OpenTsdbTelnet
     from probekit.exporters.otlp.exporter import Otlp
     from probekit.exporters.prometheus.exporter import Prometheus
     from probekit.exporters.prometheus.pushgateway import Pushgateway
@@ -36,9 +36,9 @@ __all__ = (
     "Graphite",
     "Influxdb",
     "Loki",
+    "Nagios",
     "OpenTsdb",
     "OpenTsdbTelnet",
-    "Nagios",
     "Otlp",
     "Prometheus",
     "Pushgateway",

@@ -1,0 +1,1 @@
+"""Nagios and its relatives: the plugin convention, and passive results three ways."""
