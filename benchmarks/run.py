@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-BENCHMARKS = ("recording", "encoding", "requests_flask")
+BENCHMARKS = ("recording", "encoding", "encoding_prometheus", "requests_flask")
 
 
 def machine() -> str:

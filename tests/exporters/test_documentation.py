@@ -13,11 +13,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "reference" / "exporters.md"
 ROOMS = re.compile(
     r"\.(console|file|tcp|udp|statsd|otlp|influxdb|graphite|opentsdb|zabbix|prometheus)[.:]"
 )
-HERE = {
-    scheme
-    for scheme, factory in BUILTIN.items()
-    if ROOMS.search(factory)
-}
+HERE = {scheme for scheme, factory in BUILTIN.items() if ROOMS.search(factory)}
 
 
 def documented_parameters():

@@ -20,6 +20,7 @@ _PORTS = {
     "otlp+grpc": 4317, "statsd+tcp": 8125, "statsd": 8125, "graphite": 2003,
     "graphite+pickle": 2004, "influxdb": 8086, "opentsdb": 4242, "zabbix": 10051,
     "elasticsearch": 9200, "clickhouse": 8123, "pushgateway": 9091, "kafka": 9092,
+    "prometheus-remote-write": 9090, "otlp+json+https": 4318,
     "nats": 4222, "redis": 6379, "probekit": 4319,
 }  # fmt: skip
 _DATAGRAMS = {"udp", "statsd", "statsd+udp", "ganglia"}
