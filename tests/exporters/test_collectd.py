@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import struct
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -48,6 +49,13 @@ def told(*points, events=(), **options):
     packets = CollectdPackets(**options).packets(batch)
     assert all(len(packet) <= 1452 for packet in packets)
     return [record for packet in packets for record in parse(packet)]
+
+
+def test_the_format_is_the_golden_file():
+    packets = CollectdPackets().packets(sample_batch(10**18))
+    golden = Path(__file__).parent / "golden" / "collectd.hex"
+
+    assert golden.read_text().split() == [packet.hex() for packet in packets]
 
 
 def test_numbers_have_a_place_a_time_and_a_type():

@@ -120,6 +120,34 @@ class TestCollectd(OverUdp):
         return f"collectd://{SECRET}:{SECRET}@127.0.0.1:{self.receiver.port}"
 
 
+class TestSyslog(OverUdp):
+    form = "syslog://127.0.0.1:{port}?signals=events,metrics&datagram_bytes=60000"
+
+    def received(self):
+        return len(self.receiver.datagrams)
+
+
+class TestSyslogOverTcp(OverTcp):
+    form = "syslog+tcp://127.0.0.1:{port}?timeout_s=2&signals=events,metrics"
+
+    def received(self):
+        count, data = 0, self.receiver.received
+        while data:
+            size, _, rest = data.partition(b" ")
+            if len(rest) < int(size):
+                break
+            count, data = count + 1, rest[int(size) :]
+        return count
+
+
+class TestLoki(OverHttp):
+    form = "loki://127.0.0.1:{port}?timeout_s=2&signals=events,metrics"
+
+    def received(self):
+        bodies = [json.loads(request.body) for request in self.receiver.requests]
+        return sum(len(s["values"]) for body in bodies for s in body["streams"])
+
+
 def unpickled(data):
     """The lists of metrics in a stream; an unfinished frame is left out."""
     found = []

@@ -10,10 +10,27 @@ from probekit.exporters import build
 from probekit.exporters.registry import BUILTIN
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "exporters.md"
-ROOMS = re.compile(
-    r"\.(console|file|tcp|udp|statsd|otlp|influxdb|graphite|opentsdb|zabbix|prometheus)[.:]"
-)
-HERE = {scheme for scheme, factory in BUILTIN.items() if ROOMS.search(factory)}
+ROOMS = {
+    "collectd",
+    "console",
+    "file",
+    "graphite",
+    "influxdb",
+    "loki",
+    "opentsdb",
+    "otlp",
+    "prometheus",
+    "statsd",
+    "syslog",
+    "tcp",
+    "udp",
+    "zabbix",
+}
+HERE = {
+    scheme
+    for scheme, place in BUILTIN.items()
+    if place.split(":")[0].split(".")[2] in ROOMS
+}
 
 
 def documented_parameters():
