@@ -1,5 +1,7 @@
 """BUFFER's fork rules to the letter, with the cases that fail silently without them."""
 
+from pathlib import Path
+
 import pytest
 
 pytestmark = [
@@ -102,8 +104,9 @@ def test_a_raw_forked_child_has_no_thread_no_buffer_and_never_leads(stage):
     assert stage.totals()["shop.child"] == 2
 
 
-def test_a_forked_child_lets_go_of_its_parents_lock(stage, eventually):
+def test_a_forked_child_lets_go_of_its_parents_lock(stage):
     """The parent is killed, the child lives on and does nothing: another one leads."""
+    stop = stage.folder / "stop"
     parent = stage.start(
         """
         configure()
@@ -111,17 +114,40 @@ def test_a_forked_child_lets_go_of_its_parents_lock(stage, eventually):
         probekit.flush(5)
         if os.fork() == 0:
             os.close(0); os.close(1); os.close(2)
-            time.sleep(20)
+            wait_for(lambda: os.path.exists(sys.argv[3]), 100)
             os._exit(0)
         print("forked", flush=True)
         time.sleep(60)
         """,
+        stop,
     )
     assert parent.stdout.readline() == "forked\n"
     parent.kill()
-    parent.communicate()
+    parent.wait()
+    delivered = stage.deliver()
+    stop.touch()
 
-    assert stage.deliver() == "True"
+    assert delivered == "True"
+
+
+def test_a_child_that_only_flushes_writes_nothing_of_its_parents(stage):
+    """What the parent has recorded and not written yet is the parent's alone."""
+    out = stage.run(
+        """
+        configure(flush_interval_s=30)
+        probekit.flush(5)
+        probekit.count("shop.orders", 1000)
+        pid = os.fork()
+        if pid == 0:
+            probekit.flush(5)
+            os._exit(0)
+        os.waitpid(pid, 0)
+        print(probekit.flush(10))
+        """,
+    )
+
+    assert out.split() == ["True"]
+    assert stage.totals()["shop.orders"] == 1000
 
 
 def test_a_child_that_leads_after_its_parents_death_delivers(stage, eventually):
@@ -146,6 +172,39 @@ def test_a_child_that_leads_after_its_parents_death_delivers(stage, eventually):
 
     assert eventually(lambda: stage.totals()["shop.child"] == 2, 20)
     assert stage.totals()["shop.orders"] == 1
+
+
+def test_a_child_that_leads_holds_locks_that_the_kernel_knows(stage, eventually):
+    """Else somebody's plain SQLite, closing last, takes the log from under it."""
+    ready, stop = stage.folder / "ready", stage.folder / "stop"
+    parent = stage.start(
+        """
+        configure()
+        probekit.count("shop.orders")
+        probekit.flush(5)
+        if os.fork() == 0:
+            os.close(0); os.close(1); os.close(2)
+            probekit.count("shop.orders", 10)
+            wait_for(lambda: probekit.status().role == "leader", 15)
+            probekit.flush(10)
+            with open(sys.argv[3] + ".new", "w") as file:
+                file.write(str(os.getpid()))
+            os.rename(sys.argv[3] + ".new", sys.argv[3])
+            wait_for(lambda: os.path.exists(sys.argv[4]), 20)
+        os._exit(0)
+        """,
+        ready,
+        stop,
+    )
+    parent.wait(timeout=20)
+    assert eventually(ready.exists, 20)
+    inode = stage.buffer.stat().st_ino
+    locks = [line.split() for line in Path("/proc/locks").read_text().splitlines()]
+    holders = {int(each[4]) for each in locks if each[5].endswith(f":{inode}")}
+    child = int(ready.read_text())
+    stop.touch()
+
+    assert child in holders
 
 
 def test_what_was_recorded_before_configure_is_not_repeated_by_children(stage):

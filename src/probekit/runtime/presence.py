@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from probekit.runtime.sidecar import Sidecar
     from probekit.settings import Settings
 
-EXIT_BUDGET_S = 0.25  # of the 0.3 s that we may add to an exit
+EXIT_BUDGET_S = 0.2  # of the 0.3 s that we may add; the rest is the interpreter's
 _LAST_WORDS_S = 0.1  # for closing, when a flush has used up the time
 _SIDECAR_CHECK_S = 1.0
 
@@ -124,6 +124,9 @@ class Presence:
             self._fall_back(error)
         registry = self._registry
         registry.scrub = self.settings.scrub.build()
+        limits = self.settings.limits
+        registry.sets_limit = limits.series
+        registry.events.limit, registry.spans.limit = limits.events, limits.spans
         for source in self._sources:
             registry.observe(source)
         registry.on_due = self.attend
