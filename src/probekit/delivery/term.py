@@ -5,6 +5,7 @@ close on the grid, keep house; shippers have threads of their own.
 """
 
 import os
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +21,7 @@ from probekit.delivery.identity import label
 from probekit.delivery.shipper import Shipper
 from probekit.delivery.wake import Bell
 from probekit.errors import BufferBusy, BufferFailed
+from probekit.model import Snapshot
 from probekit.notice import notice
 from probekit.observer import Observe, Observer
 from probekit.ports import Exporter, Pulled
@@ -106,7 +108,10 @@ class Term:
             clock=office.clock,
         )
         if isinstance(exporter, Pulled):
-            exporter.begin(office.store.snapshot)
+            try:
+                exporter.begin(_quietly(office.on_start, office.store.snapshot))
+            except Exception as error:  # a foreign one may mean something else by it
+                notice("exporter-begin", f"{name} did not begin: {error!r}")
         return Shipper(
             courier,
             exporter,
@@ -244,3 +249,18 @@ class Term:
             shipper.stop()
         for shipper in self.shippers:
             shipper.join(1.0)
+
+
+def _quietly(
+    on_start: Callable[[], None], ask: "Callable[[], Snapshot]"
+) -> "Callable[[], Snapshot]":
+    """*ask*, with *on_start* called before it once on each thread: a scraper's too."""
+    known = threading.local()
+
+    def answer() -> Snapshot:
+        if not getattr(known, "is_quiet", False):
+            known.is_quiet = True
+            on_start()
+        return ask()
+
+    return answer

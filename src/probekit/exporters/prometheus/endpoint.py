@@ -23,6 +23,7 @@ from probekit.notice import notice
 CONNECTIONS = 8
 PATIENCE_S = 5.0
 _BACKLOG = 16
+_BREATH_S = 0.1
 
 Answer = Callable[[str, str, str], Scraped]
 _open: "weakref.WeakSet[Endpoint]" = weakref.WeakSet()
@@ -55,6 +56,7 @@ class Endpoint:
         self._address = address
         self._tls = tls
         self._slots = threading.BoundedSemaphore(CONNECTIONS)
+        self._breath = threading.Event()  # never set: it only waits
         self._listener: socket.socket | None = None
         self._handler = _handler(answer, credentials)
 
@@ -79,6 +81,7 @@ class Endpoint:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind(self._address)
             listener.listen(_BACKLOG)
+            self._listener = listener
             threading.Thread(
                 target=self._listen,
                 args=(listener,),
@@ -86,9 +89,9 @@ class Endpoint:
                 daemon=True,
             ).start()
         except BaseException:
+            self._listener = None
             listener.close()
             raise
-        self._listener = listener
         self.port = listener.getsockname()[1]
         _remember(self)
 
@@ -115,7 +118,9 @@ class Endpoint:
             except OSError:
                 if listener.fileno() < 0 or self._listener is not listener:
                     return
-                continue  # a client that went away, or no descriptor for a moment
+                # A client that went away, or no descriptor for a moment: no hurry.
+                self._breath.wait(_BREATH_S)
+                continue
             if not self._slots.acquire(blocking=False):
                 connection.close()
                 continue
