@@ -10,6 +10,10 @@ from probekit._version import __version__
 # Command → (module in this folder, the line that ``probekit --help`` shows).
 # The module has a click command by the name ``command`` with the same line.
 COMMANDS: "dict[str, tuple[str, str]]" = {
+    "check": (
+        "check",
+        "Check a metric as a Nagios plugin: one line, exit status 0 to 3.",
+    ),
     "dashboards": ("dashboards", "Write dashboards for Grafana, Kibana or Zabbix."),
     "doctor": ("doctor", "Check settings, buffer, locks, exporters and clock."),
     "run": ("run", "Run a program with probekit inside; no change to its code."),
