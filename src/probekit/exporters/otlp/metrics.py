@@ -15,11 +15,13 @@ from dataclasses import dataclass
 from struct import Struct
 
 from probekit.exporters.cache import SeriesCache
+from probekit.exporters.examples import Examples
 from probekit.exporters.otlp.attributes import (
     key_values,
     resource_field,
     scope_field,
 )
+from probekit.exporters.otlp.exemplars import exemplars
 from probekit.exporters.otlp.protobuf import (
     length_delimited,
     moment,
@@ -185,8 +187,9 @@ class MetricsEncoder:
     def encode(self, batch: Batch) -> bytes:
         """The request's body; empty when the batch has no points."""
         metrics: defaultdict[Shape, list[bytes]] = defaultdict(list)
+        examples = Examples(batch.spans) if batch.spans else None
         for window in batch.windows:
-            self._collect(window, metrics)
+            self._collect(window, metrics, examples)
         if not metrics:
             return b""
         content = b"".join(
@@ -196,7 +199,10 @@ class MetricsEncoder:
         return length_delimited(1, resource_field(batch.resource) + scope_metrics)
 
     def _collect(
-        self, window: Window, metrics: "defaultdict[Shape, list[bytes]]"
+        self,
+        window: Window,
+        metrics: "defaultdict[Shape, list[bytes]]",
+        examples: "Examples | None" = None,
     ) -> None:
         end = b"\x19" + moment(window.end_unix_ns)
         both = b"\x11" + moment(window.start_unix_ns) + end
@@ -204,12 +210,13 @@ class MetricsEncoder:
         for point in window.points:
             place, value, total = place_of(point), point.value, point.total
             if isinstance(value, Histogram):
+                more = exemplars(examples, point.series, window) if examples else b""
                 if self._cumulative and isinstance(total, Histogram):
                     # Nobody knows when the total began: its start is left open.
                     since = _NO_START + end
-                    metrics[place.level].append(_histogram(place, total, since))
+                    metrics[place.level].append(_histogram(place, total, since, more))
                 else:
-                    metrics[place.delta].append(_histogram(place, value, both))
+                    metrics[place.delta].append(_histogram(place, value, both, more))
                 continue
             level: float | Histogram | None
             level = value if place.kind == "gauge" else None
@@ -275,7 +282,9 @@ def bounds_for(series: Series) -> "tuple[float, ...]":
     return BOUNDS_BY_NAME.get(series.name, by_unit)
 
 
-def _histogram(place: Place, histogram: Histogram, both: bytes) -> bytes:
+def _histogram(
+    place: Place, histogram: Histogram, both: bytes, more: bytes = b""
+) -> bytes:
     cut = place.cut
     if cut is None:
         raise TypeError(f"a {place.kind} cannot hold a histogram")
@@ -287,8 +296,7 @@ def _histogram(place: Place, histogram: Histogram, both: bytes) -> bytes:
     )
     if not histogram.count:  # without values there is no smallest and largest
         return length_delimited(1, content)
-    return (
-        place.delta_head
-        + content
-        + _pack_edges(0x59, histogram.min, 0x61, histogram.max)
-    )
+    edges = _pack_edges(0x59, histogram.min, 0x61, histogram.max)
+    if more:
+        return length_delimited(1, content + more + edges)
+    return place.delta_head + content + edges

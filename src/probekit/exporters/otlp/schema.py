@@ -64,9 +64,16 @@ MESSAGES: "Mapping[str, Fields]" = {
         5: ("sum", "double"),
         6: ("bucketCounts", "packed count"),
         7: ("explicitBounds", "packed double"),
+        8: ("exemplars", "Exemplar[]"),
         9: ("attributes", "KeyValue[]"),
         11: ("min", "double"),
         12: ("max", "double"),
+    },
+    "Exemplar": {
+        2: ("timeUnixNano", "uint64"),
+        3: ("asDouble", "double"),
+        4: ("spanId", "hex"),
+        5: ("traceId", "hex"),
     },
     "LogRecord": {
         1: ("timeUnixNano", "uint64"),
