@@ -13,7 +13,13 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-BENCHMARKS = ("recording", "encoding", "encoding_prometheus", "requests_flask")
+BENCHMARKS = (
+    "recording",
+    "encoding",
+    "encoding_prometheus",
+    "encoding_series",
+    "requests_flask",
+)
 
 
 def machine() -> str:
