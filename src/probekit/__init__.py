@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from probekit.integrations.libraries import (
         instrument_libraries as instrument_libraries,
     )
+    from probekit.recording.doors import observe as observe
+    from probekit.recording.doors import suppress as suppress
     from probekit.recording.events import event as event
     from probekit.recording.events import record_exception as record_exception
     from probekit.recording.instruments import count as count
@@ -50,8 +52,6 @@ if TYPE_CHECKING:
     from probekit.recording.modules import instrument as instrument
     from probekit.recording.modules import uninstrument as uninstrument
     from probekit.recording.probe import probe as probe
-    from probekit.recording.registry import observe as observe
-    from probekit.recording.registry import suppress as suppress
     from probekit.recording.timer import timer as timer
     from probekit.runtime import Client as Client
     from probekit.runtime import Status as Status
@@ -72,8 +72,8 @@ _HOMES = {
     "count": "recording.instruments",
     "event": "recording.events",
     "record_exception": "recording.events",
-    "observe": "recording.registry",
-    "suppress": "recording.registry",
+    "observe": "recording.doors",
+    "suppress": "recording.doors",
     "configure": "runtime",
     "flush": "runtime",
     "shutdown": "runtime",

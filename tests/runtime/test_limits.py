@@ -1,5 +1,8 @@
 """The limits that a user sets are the ones in force."""
 
+import contextlib
+import sqlite3
+
 import pytest
 
 pytestmark = pytest.mark.e2e
@@ -18,7 +21,10 @@ def test_limits_given_to_configure_are_in_force(stage):
         print(json.dumps(probekit.status().dropped))
         """,
     )
-    rows = stage.sql("SELECT attributes, sum FROM series WHERE name = 'shop.orders'")
+    with contextlib.closing(sqlite3.connect(stage.buffer)) as connection:
+        rows = connection.execute(
+            "SELECT attributes, sum FROM series WHERE name = 'shop.orders'",
+        ).fetchall()
 
     assert "queue_full" in out
     assert len(rows) == 4

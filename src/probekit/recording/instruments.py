@@ -17,7 +17,6 @@ from probekit.recording.bound import BoundCounter, BoundGauge, BoundHistogram
 from probekit.recording.handle import Handle
 from probekit.recording.registry import REGISTRY, Registry
 
-SETS_LIMIT = 2000  # attribute sets of one instrument, as OpenTelemetry's SDKs have it
 OVERFLOW = (("otel.metric.overflow", True),)
 
 B = TypeVar("B")
@@ -39,7 +38,7 @@ class Instrument(Generic[B]):
         "_bound",
         "_ends_with_process",
         "_handles",
-        "_limit",
+        "_own_limit",
         "_plain",
         "_registry",
         "description",
@@ -54,7 +53,7 @@ class Instrument(Generic[B]):
         description: str = "",
         *,
         registry: Registry = REGISTRY,
-        limit_sets: int = SETS_LIMIT,
+        limit_sets: "int | None" = None,
         ends_with_process: bool = False,
     ) -> None:
         """Name the measure; use :func:`counter` and its sisters instead."""
@@ -62,12 +61,16 @@ class Instrument(Generic[B]):
         self.unit = unit
         self.description = description
         self._registry = registry
-        self._limit = limit_sets
+        self._own_limit = limit_sets
         self._ends_with_process = ends_with_process
         self._handles: dict[tuple[Any, ...], Handle] = {}  # by cleaned attributes
         self._aliases: dict[tuple[Any, ...], Handle] = {}  # by attributes as given
         self._bound: dict[int, B] = {}
         self._plain: Handle | None = None
+
+    @property
+    def _limit(self) -> int:
+        return self._own_limit or self._registry.sets_limit
 
     def __repr__(self) -> str:
         """Say kind, name and unit."""

@@ -51,14 +51,17 @@ class Queue(Generic[T]):
     """A list that refuses more than its limit, and counts what it refused.
 
     Several threads that pass the check at once may exceed the limit by their number.
+
+    Attributes:
+        limit: Most items that may wait; may be changed at any time.
     """
 
-    __slots__ = ("_items", "_limit", "_refused")
+    __slots__ = ("_items", "_refused", "limit")
 
     def __init__(self, refused: Callable[[], None], limit: int = QUEUE_LIMIT) -> None:
         """Start empty; *refused* is called for each item beyond *limit*."""
         self._items: list[T] = []
-        self._limit = limit
+        self.limit = limit
         self._refused = refused
 
     def __len__(self) -> int:
@@ -67,7 +70,7 @@ class Queue(Generic[T]):
 
     def put(self, item: T) -> bool:
         """Append *item* if there is room; say whether there was."""
-        if len(self._items) >= self._limit:
+        if len(self._items) >= self.limit:
             self._refused()
             return False
         self._items.append(item)

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 REST_S = 0.2  # between two looks while nobody drains
 BUSY_REST_S = 0.005  # the same while there is more than one look can fold
+SETS_LIMIT = 2000  # attribute sets of one instrument, as OpenTelemetry's SDKs have it
 LONG = LENGTH_LIMIT // 16  # lists below are not worth folding
 FOLD_LIMIT = 20_000  # values folded in one look, on an application's thread: 2 ms
 
@@ -49,6 +50,7 @@ class Registry:
         spans: Spans waiting for the next drain, 10,000 at most.
         problems: Errors, grouped.
         dropped: One count, of durations lost after a RecursionError.
+        sets_limit: Attribute sets of one instrument before the overflow series.
         clock: Where moments come from.
         on_due: Called on an application's thread when the watch has run out; may be
             slow once (it starts the pump), must set the watch. None folds what waits.
@@ -77,6 +79,7 @@ class Registry:
         self.events: Queue[Queued] = Queue(self._refuser("events"))
         self.spans: Queue[QueuedSpan] = Queue(self._refuser("spans"))
         self.problems = Problems(self)
+        self.sets_limit = SETS_LIMIT
         self.on_due: Callable[[], None] | None = None
         self.on_durable: Callable[[Harvest], None] | None = None
         self.trace_ids: Callable[[], tuple[str, str]] | None = None
@@ -360,48 +363,3 @@ class Registry:
 
 REGISTRY = Registry()
 REGISTRY.enabled = not is_disabled()
-
-
-def observe(callback: C) -> C:
-    """Let probekit ask *callback* for your own gauges, again and again.
-
-    The callback gets a :class:`probekit.observer.Observer` and tells it levels and
-    totals. Usable as a decorator.
-
-    Args:
-        callback: Called about five times a second; quick, and free of side effects.
-
-    Returns:
-        The callback.
-
-    Raises:
-        ConfigError: It is not callable.
-
-    Threads:
-        The callback runs on probekit's thread. One that raises is told to the logger
-        once a minute and asked again next time.
-
-    Example:
-        >>> jobs = ["a", "b"]
-        >>> @observe
-        ... def queue_depth(observer):
-        ...     observer.gauge("queue.depth", len(jobs))
-        >>> REGISTRY.observers.remove(queue_depth)
-
-    """
-    return REGISTRY.observe(callback)
-
-
-def suppress() -> Suppression:
-    """Return a block in which the calling thread or task records nothing.
-
-    Covers probes, bound and unbound instruments, events, errors and patched
-    libraries. Tasks started inside inherit it. While a block is open anywhere, the
-    calls of other threads cost about 0.3 µs more each.
-
-    Example:
-        >>> with suppress():
-        ...     pass  # what is called here leaves no trace
-
-    """
-    return REGISTRY.suppress()
