@@ -44,7 +44,8 @@ unit: $(VENV)/.made-test
 
 e2e: $(VENV)/.made-test
 	@echo "» tests with real processes: gunicorn, fork, kill -9"
-	@$(BIN)/python -m pytest -q -m "e2e and not backend" tests
+	@$(BIN)/python -m pytest -q -n 2 -m "e2e and not alone and not backend" tests
+	@$(BIN)/python -m pytest -q -m "alone and not backend" tests
 
 backends: $(VENV)/.made-backends  ## Install the real backend servers and run the tests against them
 	@tests/backends/install.sh
