@@ -62,7 +62,7 @@ def _source(store: Store) -> Json:
 def _variables(store: Store) -> "list[Json]":
     every = ".*" if store.plugin in {"prometheus", "graphite", "influxdb"} else "*"
     if "sql" in store.plugin or "clickhouse" in store.plugin:
-        every = "'unknown_service'"
+        every = "%"
     return [
         {
             "name": "datasource",

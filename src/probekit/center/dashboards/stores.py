@@ -169,29 +169,23 @@ def _elasticsearch(question: Question) -> Target:
     }
 
 
-POSTGRES_FROM = (
-    "probekit_point p JOIN probekit_series s ON s.id = p.series "
-    "JOIN probekit_window w ON w.id = p.window AND w.buffer = p.buffer"
-)
-
-
 def _postgres(question: Question) -> Target:
     value = {
-        "rate": "sum(p.value) / $__interval_ms * 1000",
-        "level": "avg(p.value)" if question.kind == "gauge" else "max(p.total)",
-        "mean": "sum(p.sum) / nullif(sum(p.count), 0)",
-        "p95": "max(p.p95)",
+        "rate": "sum(value) / $__interval_ms * 1000.0",
+        "level": "avg(value)" if question.kind == "gauge" else "max(total)",
+        "mean": "sum(sum) / nullif(sum(count), 0)",
+        "p95": "max(p95)",  # of the windows within a step: the worst one
     }[question.ask]
     if question.ask == "rate" and question.kind == "histogram":
-        value = "sum(p.count) / $__interval_ms * 1000.0"
-    line = f"s.attributes ->> '{question.by}'" if question.by else "s.name"
-    where = [f"s.name = '{question.metric}'", "s.service IN ($service)"]
-    where.append("$__timeFilter(w.end_time)")
+        value = "sum(count) / $__interval_ms * 1000.0"
+    line = f"attributes ->> '{question.by}'" if question.by else "name"
+    where = [f"name = '{question.metric}'", "service LIKE '$service'"]
+    where.append("$__timeFilter(time)")
     if question.failed:
-        where.append("s.attributes ->> 'error.type' IS NOT NULL")
+        where.append("attributes ->> 'error.type' IS NOT NULL")
     return _sql(
-        f"SELECT $__timeGroupAlias(w.end_time, $__interval), {line} AS metric, "
-        f"{value} AS value FROM {POSTGRES_FROM} WHERE {' AND '.join(where)} "
+        f'SELECT $__timeGroupAlias("time", $__interval), {line} AS metric, '
+        f"{value} AS value FROM probekit_metrics WHERE {' AND '.join(where)} "
         "GROUP BY 1, 2 ORDER BY 1"
     )
 
@@ -218,7 +212,7 @@ def _clickhouse(question: Question) -> Target:
     if question.ask == "rate" and question.kind == "histogram":
         value = "sum(Count) / ($__interval_ms / 1000)"
     line = f"Attributes['{question.by}']" if question.by else "MetricName"
-    where = [f"MetricName = '{question.metric}'", "ServiceName IN ($service)"]
+    where = [f"MetricName = '{question.metric}'", "ServiceName LIKE '$service'"]
     where.append("$__timeFilter(TimeUnix)")
     if question.failed:
         where.append("Attributes['error.type'] != ''")
