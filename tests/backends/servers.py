@@ -9,6 +9,7 @@ import contextlib
 import getpass
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -67,8 +68,11 @@ def eventually(question, timeout_s=10.0):
 
 
 @contextlib.contextmanager
-def running(arguments, folder, port, **environment):
-    """Run a server that listens on *port* over TCP; yields the path of its log."""
+def running(arguments, folder, port, stop=signal.SIGTERM, **environment):
+    """Run a server that listens on *port* over TCP; yields the path of its log.
+
+    At the end it gets the signal *stop*.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     log = folder / "log"
     with log.open("wb") as output:
@@ -83,7 +87,7 @@ def running(arguments, folder, port, **environment):
         wait_for_port(server, port, log)
         yield log
     finally:
-        server.terminate()
+        server.send_signal(stop)
         try:
             server.wait(5)
         except subprocess.TimeoutExpired:

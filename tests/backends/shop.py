@@ -6,9 +6,11 @@
 import contextlib
 import json
 import os
+import signal
 import sqlite3
 import subprocess
 import sys
+import time
 
 #: What ``record`` records, by metric; for the tests to compare with.
 VALUES = [0.004, 0.12, 0.25, 9.0]
@@ -43,6 +45,14 @@ def orders(count):
         counter.add(1)
         if number % 10 == 0:
             probekit.event("operation", {"number": number})
+
+
+def spread(text):
+    """The same operations, spread over some seconds."""
+    count, seconds = text.split()
+    for _ in range(int(count) // 100):
+        orders(100)
+        time.sleep(float(seconds) * 100 / int(count))
 
 
 def hostile(_):
@@ -82,6 +92,7 @@ def flush(timeout_s):
 COMMANDS = {
     "record": lambda _: record(),
     "orders": orders,
+    "spread": spread,
     "hostile": hostile,
     "gauge": bad_gauge,
     "status": told,
@@ -134,8 +145,16 @@ class Shop:
 
     def ask(self, command):
         """Send a command, return what it answers."""
+        self.tell(command)
+        return self.hear()
+
+    def tell(self, command):
+        """Send a command; its answer is heard later."""
         self._process.stdin.write(command + "\n")
         self._process.stdin.flush()
+
+    def hear(self):
+        """What a command answers."""
         line = self._process.stdout.readline()
         assert line, f"the shop ended with {self._process.wait(5)}"
         return json.loads(line)
@@ -162,6 +181,25 @@ class Shop:
             self._process.kill()
             self._process.wait(5)
         self._process.stdout.close()
+
+
+@contextlib.contextmanager
+def killed_meanwhile(shop, start):
+    """Kill the server in the middle of 10,000 operations; yields the one after it.
+
+    Args:
+        shop: Sends to the server.
+        start: Makes the server's context; takes ``stop``, a signal.
+
+    """
+    with start(stop=signal.SIGKILL):
+        shop.tell("spread 10000 6")
+        time.sleep(2)
+    time.sleep(3)
+    with start(stop=signal.SIGTERM) as server:
+        shop.hear()
+        assert shop.ask("flush 40")
+        yield server
 
 
 if __name__ == "__main__":

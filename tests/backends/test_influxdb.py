@@ -1,11 +1,12 @@
 """InfluxDB itself tells what it has stored of us; VictoriaMetrics likewise."""
 
 import collections
+import functools
 
 import matrix
 import pytest
 from servers import eventually, free_ports
-from shop import VALUES, Shop
+from shop import VALUES, Shop, killed_meanwhile
 from timeseries import fetch, influxdb, package_version, victoria_metrics
 
 from probekit.errors import Forbidden
@@ -104,24 +105,19 @@ def test_victoria_metrics_reads_the_same_lines(tmp_path, way):
         assert 0 == server.thrown_away()
 
 
-def test_nothing_is_lost_or_double_while_the_server_is_away(tmp_path):
+def test_nothing_is_lost_or_double_when_the_server_is_killed(tmp_path):
     ports = free_ports(7)
-    folder = tmp_path / "influxdb"
-    with Shop(tmp_path, f"influxdb://127.0.0.1:{ports[0]}/pk") as shop:
-        with influxdb(folder, ports):
-            shop.ask("orders 1000")
-            assert shop.ask("flush 10")
-        shop.ask("orders 1000")
-        assert not shop.ask("flush 2")
-        with influxdb(folder, ports) as influx:
-            shop.ask("orders 500")
-            assert shop.ask("flush 30")
-            counted = influx.rows('SELECT sum(value) AS v FROM "shop.operations"', "pk")
-            events = "SELECT count(title) AS v FROM events WHERE \"name\"='operation'"
-            happened = influx.rows(events, "pk")
+    start = functools.partial(influxdb, tmp_path / "influxdb", ports)
+    with (
+        Shop(tmp_path, f"influxdb://127.0.0.1:{ports[0]}/pk") as shop,
+        killed_meanwhile(shop, start) as influx,
+    ):
+        counted = influx.rows('SELECT sum(value) AS v FROM "shop.operations"', "pk")
+        events = "SELECT count(title) AS v FROM events WHERE \"name\"='operation'"
+        happened = influx.rows(events, "pk")
 
-    assert 2500 == counted[0]["v"]
-    assert 250 == happened[0]["v"]
+    assert 10_000 == counted[0]["v"]
+    assert 1000 == happened[0]["v"]
 
 
 def test_what_the_server_refuses_is_a_dead_letter_and_the_rest_arrives(tmp_path):

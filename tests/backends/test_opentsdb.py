@@ -1,9 +1,11 @@
 """The OpenTSDB ports of VictoriaMetrics and InfluxDB tell what they have of us."""
 
+import functools
+
 import matrix
 import pytest
 from servers import eventually, free_ports
-from shop import VALUES, Shop
+from shop import VALUES, Shop, killed_meanwhile
 from timeseries import influxdb, package_version, victoria_metrics
 
 from probekit.exporters import build
@@ -71,22 +73,17 @@ def test_influxdb_has_everything(tmp_path, way):
     assert SENT == found
 
 
-def test_nothing_is_lost_or_double_while_the_server_is_away(tmp_path):
+def test_nothing_is_lost_or_double_when_the_server_is_killed(tmp_path):
     ports = free_ports(7)
-    folder = tmp_path / "influxdb"
-    query = 'SELECT last(value) AS v FROM "shop.operations"'
-    with Shop(tmp_path, f"opentsdb://127.0.0.1:{ports[2]}") as shop:
-        with influxdb(folder, ports):
-            shop.ask("orders 1000")
-            assert shop.ask("flush 10")
-        shop.ask("orders 1000")
-        assert not shop.ask("flush 2")
-        with influxdb(folder, ports) as influx:
-            shop.ask("orders 500")
-            assert shop.ask("flush 30")
-            found = influx.rows(query, "opentsdb")
+    start = functools.partial(influxdb, tmp_path / "influxdb", ports)
+    with (
+        Shop(tmp_path, f"opentsdb://127.0.0.1:{ports[2]}") as shop,
+        killed_meanwhile(shop, start) as influx,
+    ):
+        query = 'SELECT last(value) AS v FROM "shop.operations"'
+        found = influx.rows(query, "opentsdb")
 
-    assert 2500 == found[0]["v"]
+    assert 10_000 == found[0]["v"]
 
 
 def test_words_of_users_never_throw_a_neighbour_away(tmp_path):

@@ -4,6 +4,7 @@ import contextlib
 import json
 import pickle
 import re
+import signal
 import socket
 import struct
 import subprocess
@@ -105,7 +106,7 @@ def package_version(name):
 
 
 @contextlib.contextmanager
-def influxdb(folder, ports=None, databases=("pk", "opentsdb")):
+def influxdb(folder, ports=None, stop=signal.SIGTERM):
     """An InfluxDB with all listeners; yields an ``Influx``."""
     program = command("influxd")
     folder.mkdir(parents=True, exist_ok=True)
@@ -118,9 +119,9 @@ def influxdb(folder, ports=None, databases=("pk", "opentsdb")):
     )
     (folder / "influxdb.conf").write_text(config)
     arguments = [program, "run", "-config", folder / "influxdb.conf"]
-    with running(arguments, folder, ports[0]):
+    with running(arguments, folder, ports[0], stop):
         influx = Influx(ports)
-        for database in databases:
+        for database in ("pk", "opentsdb"):
             influx.query(f"CREATE DATABASE {database}")
         time.sleep(0.1)  # the other listeners come up after HTTP, and say nothing
         yield influx
