@@ -20,6 +20,7 @@ ROOMS = {
     "opentsdb",
     "otlp",
     "prometheus",
+    "sql",
     "statsd",
     "syslog",
     "tcp",

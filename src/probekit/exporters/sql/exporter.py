@@ -52,6 +52,8 @@ class Sql:
         days = options.seconds("retention_days", 0.0, low=0.0, high=36_500.0)
         self._create = options.flag("create", default=True)
         timeout_s = options.seconds("timeout_s", 10.0, low=1.0, high=300.0)
+        if self._target.scheme == "sql+":  # any other name may be for the driver
+            options.finish()
         engine = engine_of(_theirs(self._target), timeout_s, str(self._target))
         self._door = Door(engine, timeout_s, str(self._target))
         self._tables = Tables(prefix)
@@ -137,7 +139,7 @@ def _seen(row: Row) -> int:
 def _theirs(target: Target) -> str:
     """The URL as SQLAlchemy wants it: without ``sql+`` and our own parameters."""
     url = target.url.partition("+")[2]
-    if not url:
+    if target.scheme == "sql+":
         raise ConfigError(f"exporters: {target}: want sql+ and a URL of SQLAlchemy's")
     head, _, query = url.partition("?")
     kept = [part for part in query.split("&") if part.partition("=")[0] not in OPTIONS]
