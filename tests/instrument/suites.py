@@ -57,21 +57,68 @@ SUITES = (
 FURTHER = (
     Suite("attrs==24.3.0", "attr.*", needs=("hypothesis", "cloudpickle", "pympler")),
     Suite("jinja2==3.1.6", "jinja2.*", needs=("trio",)),
-    Suite("werkzeug==3.1.3", "werkzeug.*", needs=("ephemeral-port-reserve", "watchdog", "pytest-timeout", "cryptography")),
+    Suite(
+        "werkzeug==3.1.3",
+        "werkzeug.*",
+        needs=("ephemeral-port-reserve", "watchdog", "pytest-timeout", "cryptography"),
+    ),
     Suite("marshmallow==3.26.1", "marshmallow.*", needs=("pytz", "simplejson")),
     Suite("more-itertools==10.6.0", "more_itertools.*"),
     Suite("tomlkit==0.13.2", "tomlkit.*", needs=("PyYAML",)),
     Suite("pyparsing==3.2.1", "pyparsing.*", needs=("matplotlib", "railroad-diagrams")),
     Suite("packaging==24.2", "packaging.*", needs=("pretend",)),
     Suite("pluggy==1.5.0", "pluggy.*", tests=("testing",)),
-    Suite("structlog==25.1.0", "structlog.*", needs=("pytest-asyncio", "time-machine", "freezegun", "pretend", "twisted", "rich")),
+    Suite(
+        "structlog==25.1.0",
+        "structlog.*",
+        needs=(
+            "pytest-asyncio",
+            "time-machine",
+            "freezegun",
+            "pretend",
+            "twisted",
+            "rich",
+        ),
+    ),
     Suite("wrapt==1.17.2", "wrapt.*"),
-    Suite("networkx==3.4.2", "networkx.*", tests=("networkx/algorithms/shortest_paths", "networkx/classes", "networkx/utils", "networkx/readwrite")),
-    Suite("sqlalchemy==2.0.37", "sqlalchemy.*", tests=("test/base", "test/engine", "test/sql", "test/orm/test_query.py"), options=("-p", "no:warnings")),
-    Suite("httpx==0.28.1", "httpx.*", needs=("trio", "trustme", "uvicorn", "chardet", "brotli", "zstandard", "h2", "socksio", "pygments", "rich", "anyio")),
+    Suite(
+        "networkx==3.4.2",
+        "networkx.*",
+        tests=(
+            "networkx/algorithms/shortest_paths",
+            "networkx/classes",
+            "networkx/utils",
+            "networkx/readwrite",
+        ),
+    ),
+    Suite(
+        "sqlalchemy==2.0.37",
+        "sqlalchemy.*",
+        tests=("test/base", "test/engine", "test/sql", "test/orm/test_query.py"),
+        options=("-p", "no:warnings"),
+    ),
+    Suite(
+        "httpx==0.28.1",
+        "httpx.*",
+        needs=(
+            "trio",
+            "trustme",
+            "uvicorn",
+            "chardet",
+            "brotli",
+            "zstandard",
+            "h2",
+            "socksio",
+            "pygments",
+            "rich",
+            "anyio",
+        ),
+    ),
     Suite("tenacity==9.0.0", "tenacity.*", needs=("tornado", "typeguard")),
     Suite("cachetools==5.5.1", "cachetools.*"),
-    Suite("python-dateutil==2.9.0.post0", "dateutil.*", needs=("freezegun", "hypothesis")),
+    Suite(
+        "python-dateutil==2.9.0.post0", "dateutil.*", needs=("freezegun", "hypothesis")
+    ),
     Suite("mako==1.3.8", "mako.*", tests=("test",)),
     Suite("sympy==1.13.3", "sympy.*", tests=("sympy/core", "sympy/parsing")),
 )
@@ -122,7 +169,9 @@ def outcomes(folder, suite, python, *, woven):
         plugin = ("-p", "probekit.testing.pytest_plugin")
         command += [*plugin, "--probekit-instrument", suite.pattern]
     began = time.perf_counter()
-    done = subprocess.run(command, cwd=tests, capture_output=True, text=True)
+    done = subprocess.run(
+        command, cwd=tests, capture_output=True, text=True, check=False
+    )
     took_s = time.perf_counter() - began
     (folder / f"{report.stem}.log").write_text(done.stdout + done.stderr)
     found = {}

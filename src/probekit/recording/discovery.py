@@ -114,7 +114,11 @@ class Search:
 
     def _is_own(self, function: FunctionType) -> bool:
         code = function.__code__
-        where = getattr(code, "co_qualname", function.__qualname__)
+        where = getattr(code, "co_qualname", None)  # from 3.11 on
+        if where is None:
+            where = function.__qualname__
+            if where.rpartition(".")[2] != code.co_name:  # a decorator's inner one
+                return False
         return (
             function.__globals__ is self._namespace
             and not is_generated(code)

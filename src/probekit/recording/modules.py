@@ -12,15 +12,15 @@ from threading import RLock
 from types import FunctionType, ModuleType
 
 from probekit.notice import notice
-from probekit.recording.discovery import functions_of
+from probekit.recording.discovery import functions_of, is_instrumented
 from probekit.recording.hot import Thermostat
 from probekit.recording.importhook import PatternFinder
+from probekit.recording.kept import kept_codes
 from probekit.recording.pattern import Rule, checked_rule
 from probekit.recording.quiet import is_disabled
 from probekit.recording.registry import REGISTRY, Registry
 from probekit.recording.stitch import Stitch
-from probekit.recording.woven import Gate, is_woven
-from probekit.recording.wrapper import is_wrapper
+from probekit.recording.woven import Gate
 
 
 class Instrumentation:
@@ -93,16 +93,25 @@ class Instrumentation:
                 self._untie_copies(stitches)
 
     def _weave_all(self, module: ModuleType, rule: Rule) -> None:
-        for function in functions_of(module, properties=rule.properties):
-            self._weave(function, module.__name__, rule)
+        # All of them first: what is woven may show the search something new.
+        prefix = f"{module.__name__}."
+        meant = [
+            function
+            for function in functions_of(module, properties=rule.properties)
+            if not is_instrumented(function)
+            and rule.takes_function(
+                prefix + function.__qualname__, function.__code__.co_name
+            )
+        ]
+        kept = kept_codes(meant)
+        for function in meant:
+            name = prefix + function.__qualname__
+            if id(function.__code__) in kept:
+                self.left[name] = "somebody keeps its code object to compare it"
+            else:
+                self._weave(function, name, rule)
 
-    def _weave(self, function: FunctionType, module: str, rule: Rule) -> None:
-        name = f"{module}.{function.__qualname__}"
-        code = function.__code__
-        if is_woven(code) or is_wrapper(function):
-            return
-        if not rule.takes_function(name, code.co_name):
-            return
+    def _weave(self, function: FunctionType, name: str, rule: Rule) -> None:
         try:
             stitch = Stitch(
                 function, name, self.gate, min_duration_s=rule.min_duration_s

@@ -21,6 +21,7 @@ from probekit.recording.instruments import Histogram, instrument
 from probekit.recording.outcome import FUNCTION_DURATION, FUNCTION_SETS_LIMIT, Outcome
 from probekit.recording.sampled import SampledHandle
 from probekit.recording.weave import Strands, timed_code
+from probekit.recording.weave.shroud import hide_twin, show_twin
 from probekit.recording.weave.strands import TIMED_EVERY
 from probekit.recording.weave.weaver import CAN_WEAVE
 from probekit.recording.woven import Gate
@@ -219,7 +220,7 @@ class Stitch:
             due=gate.due,
             append=append,
             fail=fail,
-            missed=gate.missed.tick,
+            missed=gate.missed,
             tick=tick,
             slow=None if self._least_s is None else self.slow,
             slow_s=self._least_s or 0.0,
@@ -253,6 +254,8 @@ class Stitch:
         present = function.__code__
         if present is self.original or self.owns(present):
             function.__code__ = code
+            hide_twin(function, present)
+            show_twin(function, code)
 
     def __reduce__(self) -> Any:
         """Pickled code (cloudpickle's) records errors nowhere, and undoes nothing."""

@@ -36,17 +36,17 @@ class Gate:
     Attributes:
         registry: Where calls are recorded.
         deadline: The watch's.
-        missed: Ticks where the stack had no room to record an error.
+        missed: Takes something where the stack had no room to record an error.
     """
 
-    __slots__ = ("_folded", "deadline", "missed", "registry")
+    __slots__ = ("_missed", "deadline", "missed", "registry")
 
     def __init__(self, registry: "Registry") -> None:
         """Look at *registry*'s watch."""
         self.registry = registry
         self.deadline = registry.watch.deadline
-        self.missed = Tally()
-        self._folded = 0
+        self._missed: list[float] = []
+        self.missed = self._missed.append
 
     def due(self) -> bool:
         """Whether the call at hand is not to be recorded."""
@@ -54,10 +54,10 @@ class Gate:
 
     def count_missed(self) -> None:
         """Tell the registry of calls that were lost."""
-        missed = self.missed.read()
-        if missed > self._folded:
-            self.registry.loss("metrics", "recursion", missed - self._folded)
-            self._folded = missed
+        missed = len(self._missed)
+        if missed:
+            del self._missed[:missed]
+            self.registry.loss("metrics", "recursion", missed)
 
     def __reduce__(self) -> Any:
         """Pickled code (cloudpickle's) records into the registry of where it runs."""

@@ -5,8 +5,8 @@ more frame a call. That frame is skipped where Python counts frames for warnings
 logging; code that counts frames itself sees it.
 """
 
+import functools
 import re
-from functools import lru_cache
 from types import CodeType, FunctionType
 
 from probekit.recording.template import (
@@ -32,7 +32,7 @@ def make():
             try:
                 @fail({p}_e, {p}_t0)
             except @Exception:
-                @missed()
+                @missed({p}_t0)
             raise
         {p}_t1 = @clock()
         if {p}_t1 > @gate.deadline[0] and @due():
@@ -86,7 +86,25 @@ def shroud(function: FunctionType, code: CodeType, strands: Strands) -> CodeType
     return made.replace(co_consts=consts, co_flags=flags, **names)  # type: ignore[arg-type]
 
 
-@lru_cache(maxsize=1024)
+def show_twin(function: FunctionType, code: CodeType) -> None:
+    """Let ``inspect`` find the source of a *function* that has got *code*."""
+    if code.co_filename == FILENAME:
+        twin = next(c for c in code.co_consts if isinstance(c, FunctionType))
+        functools.update_wrapper(twin, function)
+        del vars(twin)["__wrapped__"]  # it wraps nothing
+        twin.__defaults__ = function.__defaults__
+        twin.__kwdefaults__ = function.__kwdefaults__
+        vars(function).setdefault("__wrapped__", twin)
+
+
+def hide_twin(function: FunctionType, code: CodeType) -> None:
+    """Undo :func:`show_twin`."""
+    twin = vars(function).get("__wrapped__")
+    if code.co_filename == FILENAME and any(twin is c for c in code.co_consts):
+        del vars(function)["__wrapped__"]
+
+
+@functools.lru_cache(maxsize=1024)
 def _shrouded(shape: Shape, free: "tuple[str, ...]", slow: bool) -> CodeType:  # noqa: FBT001 - part of the key
     prefix = "_pk"
     while any(name.startswith(prefix) for name in (*shape.names, *free)):

@@ -267,7 +267,7 @@ def _rescues(kind: Kind) -> "tuple[_Piece, dict[str, int]]":
     piece.emit("RERAISE")
     doors["crowded"] = piece.here()  # [start, exception, exception]
     piece.forgive()
-    piece.call("missed")
+    piece.call("missed", (4,))
     piece.emit("POP_TOP")
     piece.emit("RERAISE")
     return piece, doors

@@ -19,7 +19,7 @@ class Strands:
         due: Called after that time; says whether the call is not to be recorded.
         append: Takes the duration of a call without an exception, seconds.
         fail: Takes the exception of a failed call and its start; must not raise.
-        missed: Called instead where the stack has no room for ``fail``.
+        missed: Takes the start instead where the stack has no room for ``fail``.
         clock: Returns seconds; cheap.
         tick: When given, the code is of the hot kind: ``tick`` is called at each
             start, and only when the low bits of what it returns are all zero is the
@@ -32,7 +32,7 @@ class Strands:
     due: Callable[[], bool]
     append: Callable[[float], object]
     fail: "Callable[[BaseException, float], object]"
-    missed: Callable[[], object]
+    missed: Callable[[float], object]
     clock: Callable[[], float] = perf_counter
     tick: "Callable[[], int] | None" = None
     slow: "Callable[[float], object] | None" = None
