@@ -86,7 +86,8 @@ def configure(
         flush_interval_s: Between two writes of a process, seconds; default 0.2. What a
             ``kill -9`` may cost.
         host_metrics: Whether to sample the host; default yes.
-        traces: Share of traces kept, 0 to 1, or a policy; default none.
+        traces: Share of traces recorded, 0 to 1, or a policy (``probekit.tracing``);
+            default none.
         shipper: ``"thread"`` (default) ships from one of the application's processes,
             ``"process"`` from a process of its own, ``"external"`` leaves it to
             ``probekit ship``.
