@@ -25,7 +25,12 @@ $(VENV)/.made-test: $(VENV)/.made
 
 $(VENV)/.made-dev: $(VENV)/.made-test
 	@echo "» adding the development tools"
-	@$(PIP) install --group dev --group bench
+	@$(PIP) install --group dev
+	@touch $@
+
+$(VENV)/.made-bench: $(VENV)/.made-test
+	@echo "» adding the peers to measure against"
+	@$(PIP) install --group bench
 	@touch $@
 
 $(VENV)/.made-backends: $(VENV)/.made-test
@@ -62,7 +67,7 @@ check: $(VENV)/.made-dev  ## Lint, format, types, import walls, spelling
 format: $(VENV)/.made-dev  ## Let ruff format everything
 	@$(BIN)/ruff check --fix $(CHECK_PATHS); $(BIN)/ruff format $(CHECK_PATHS)
 
-bench: $(VENV)/.made-dev  ## Measure against the peers in one interleaved run
+bench: $(VENV)/.made-bench  ## Measure against the peers in one interleaved run
 	@$(BIN)/python benchmarks/run.py
 
 clean:  ## Remove what the words above created
