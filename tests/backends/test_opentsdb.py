@@ -6,7 +6,7 @@ import matrix
 import pytest
 from servers import eventually, free_ports
 from shop import VALUES, Shop, killed_meanwhile
-from timeseries import influxdb, package_version, victoria_metrics
+from timeseries import fetch, influxdb, package_version, victoria_metrics
 
 from probekit.exporters import build
 from probekit.testing.contract import HOSTILE, hostile_batch, only
@@ -84,6 +84,21 @@ def test_nothing_is_lost_or_double_when_the_server_is_killed(tmp_path):
         found = influx.rows(query, "opentsdb")
 
     assert 10_000 == found[0]["v"]
+
+
+def test_what_the_server_refuses_is_a_dead_letter_and_the_rest_arrives(tmp_path):
+    with influxdb(tmp_path / "influxdb") as influx:
+        # A field of another type than the first: the server keeps its own.
+        line = b'shop.temperature,host=h1,service=shop value="text"'
+        fetch(f"http://127.0.0.1:{influx.http}/write?db=opentsdb", line)
+        with Shop(tmp_path, f"opentsdb://127.0.0.1:{influx.opentsdb}") as shop:
+            assert shop.delivered()
+            ((records, reason),) = shop.dead_letters()
+        found = told_by_influx(influx)
+
+    assert {**SENT, "gauge shop.temperature": "text"} == found
+    assert 1 == records
+    assert "field type conflict" in reason
 
 
 def test_words_of_users_never_throw_a_neighbour_away(tmp_path):

@@ -1,5 +1,6 @@
 """The original StatsD server reads our lines and tells them back."""
 
+import contextlib
 import json
 import re
 import socket
@@ -41,11 +42,10 @@ class Statsd:
         return self.ask("counters")["statsd.bad_lines_seen"]
 
 
-@pytest.fixture(scope="module")
-def statsd(tmp_path_factory):
+@contextlib.contextmanager
+def server(folder, ports):
     program = needed(SERVERS / "statsd" / "node_modules" / "statsd" / "stats.js")
-    folder = tmp_path_factory.mktemp("statsd")
-    ports = free_ports(3)
+    folder.mkdir(exist_ok=True)
     config = {
         "servers": [
             {"server": "./servers/udp", "address": "127.0.0.1", "port": ports[0]},
@@ -60,6 +60,12 @@ def statsd(tmp_path_factory):
     (folder / "config.js").write_text(json.dumps(config))
     with running([command("node"), program, folder / "config.js"], folder, ports[2]):
         yield Statsd(ports)
+
+
+@pytest.fixture(scope="module")
+def statsd(tmp_path_factory):
+    with server(tmp_path_factory.mktemp("statsd"), free_ports(3)) as running_server:
+        yield running_server
 
 
 def send(url, batch):
@@ -188,3 +194,26 @@ def test_events_and_distributions_arrive_as_datadog_wants_them(tmp_path):
     what = "`statsd:?tags=dogstatsd`"
     matrix.record(what, "a parser of our own (no agent can be had)", sent, found)
     assert sent == found
+
+
+@pytest.mark.parametrize("scheme", ["statsd", "statsd+tcp"])
+def test_what_is_counted_while_the_server_is_away_waits(tmp_path, scheme):
+    ports = free_ports(3)
+    port = ports[0] if scheme == "statsd" else ports[1]
+    with Shop(tmp_path, f"{scheme}://127.0.0.1:{port}") as shop:
+        with server(tmp_path / "first", ports) as first:
+            shop.ask("orders 1000")
+            assert shop.ask("flush 10")
+            eventually(lambda: "shop.operations" in first.ask("counters"))
+            before = first.ask("counters")["shop.operations"]
+        shop.ask("orders 1000")
+        assert not shop.ask("flush 2")
+        with server(tmp_path / "second", ports) as second:
+            shop.ask("orders 500")
+            assert shop.ask("flush 30")
+
+            def counted():
+                return second.ask("counters").get("shop.operations")
+
+            assert 1000 == before
+            assert eventually(lambda: counted() == 1500), counted()

@@ -196,6 +196,7 @@ def test_the_words_of_the_details_are_the_reason():
     assert isinstance(error, Rejected)
     assert "1 failed: Unable to parse value" in error.reason
     assert isinstance(sent(Reply(500))[1], RetryLater)
+    assert isinstance(sent(Reply(500, body=b"partial write: x"))[1], Rejected)
 
 
 @pytest.mark.parametrize(

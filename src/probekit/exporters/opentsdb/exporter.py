@@ -8,7 +8,7 @@ is too large still, they become smaller.
 import json
 from collections.abc import Callable, Mapping
 
-from probekit.errors import ConfigError, TooLarge
+from probekit.errors import ConfigError, Rejected, RetryLater, TooLarge
 from probekit.exporters.figures import learn
 from probekit.exporters.opentsdb.encoding import MOST_TAGS, OpenTsdbPoints
 from probekit.exporters.transport.answer import VERDICTS, Answer, Verdict
@@ -23,6 +23,8 @@ DEFAULT_PORT = 4242
 POINTS = 50  # what OpenTSDB's documentation recommends for one request
 MOST_RECORDS = 1000
 # A server error of OpenTSDB is its storage's, and passes.
+# InfluxDB also answers so to what it will never take, and then says these words.
+NEVER = "partial write"
 OPENTSDB_VERDICTS: "Mapping[int, Verdict]" = {**VERDICTS, 500: "retry"}
 
 
@@ -89,6 +91,8 @@ class OpenTsdb:
             deadline=deadline,
         )
         error = self._transport.refusal(answer, words=words_of(answer))
+        if isinstance(error, RetryLater) and NEVER in answer.words():
+            raise Rejected(str(error))
         if error is not None:
             raise error
 
