@@ -178,6 +178,21 @@ def test_a_batch_goes_in_requests_that_opentsdb_takes():
     assert [50, 50, 20] == [len(body) for body in bodies]
 
 
+def test_a_retry_goes_on_with_what_was_not_taken():
+    batch = batch_of(*(Point(Series(f"g{n}", "gauge"), 1.0) for n in range(120)))
+    script = [Reply(204), Reply(503)]
+    with HttpReceiver(script=script, reply=Reply(204)) as receiver:
+        exporter = build(f"opentsdb://127.0.0.1:{receiver.port}")
+        with pytest.raises(RetryLater):
+            exporter.send(batch)
+        exporter.send(batch)
+        exporter.send(batch)
+        exporter.close()
+        sizes = [len(json.loads(request.body)) for request in receiver.requests]
+
+    assert [50, 50, 50, 20, 50, 50, 20] == sizes
+
+
 def test_requests_become_smaller_until_they_are_taken():
     points = [Point(Series(f"g{n}", "gauge"), 1.0) for n in range(4)]
     bodies, error = sent(

@@ -103,3 +103,11 @@ def test_answers_say_what_to_do(status, kind):
 
     assert isinstance(error, kind)
     assert "too far behind" in str(error)
+
+
+def test_a_push_that_loki_cannot_take_is_halved():
+    events = tuple(Event(n, "a", body="x" * 10_000, number=n) for n in range(400))
+    exporter = build("loki://127.0.0.1:9")
+    with pytest.raises(TooLarge, match="more than Loki takes"):
+        exporter.send(Batch("0" * 32, WHO, (), events))
+    exporter.close()

@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Mapping
 from typing import cast
 
+from probekit.errors import TooLarge
 from probekit.exporters.loki.streams import LokiStreams
 from probekit.exporters.transport.answer import VERDICTS, Verdict
 from probekit.exporters.transport.http import HttpTransport
@@ -19,6 +20,8 @@ DEFAULT_PORT = 3100
 PATH = "/loki/api/v1/push"
 # A server error of Loki is an ingester that is not ready.
 LOKI_VERDICTS: "Mapping[int, Verdict]" = {**VERDICTS, 500: "retry"}
+# Loki's parts take 4 MiB from one another, and answer 500 to more.
+LARGEST_BODY_BYTES = 3_000_000
 SIGNALS: "tuple[Signal, ...]" = ("events", "metrics")
 _GZIP_LEVEL, _GZIP_WINDOW = 3, 31
 
@@ -70,6 +73,8 @@ class Loki:
         body = self._streams.body(batch)
         if not body:
             return
+        if len(body) > LARGEST_BODY_BYTES:
+            raise TooLarge(f"a push of {len(body)} bytes is more than Loki takes")
         headers = {"Content-Type": "application/json"}
         if self._gzip:
             compressor = zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, _GZIP_WINDOW)

@@ -52,6 +52,8 @@ class OpenTsdb:
             most_tags=options.integer("most_tags", MOST_TAGS, low=3, high=100),
         )
         options.finish()
+        # What a slow server has taken of a batch before the deadline, by the batch.
+        self._resume = ("", 0)
         self.contract = _contract(self._transport.timeout_s, acknowledges=True)
 
     def __repr__(self) -> str:
@@ -72,15 +74,20 @@ class OpenTsdb:
         """
         deadline = self._transport.deadline()
         items = self._encoding.json(batch)
-        while items:
+        key, done = self._resume
+        done = done if key == batch.key else 0
+        while done < len(items):
+            some = items[done : done + self._points]
             try:
-                self._put(items[: self._points], deadline)
+                self._put(some, deadline)
             except TooLarge:
                 if self._points == 1:
                     raise
                 self._points = max(1, self._points // 2)
                 continue
-            items = items[self._points :]
+            done += len(some)
+            self._resume = (batch.key, done)
+        self._resume = ("", 0)
 
     def _put(self, items: "list[bytes]", deadline: Deadline) -> None:
         answer = self._transport.exchange(
