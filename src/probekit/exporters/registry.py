@@ -18,6 +18,10 @@ GROUP = "probekit.exporters"
 BUILTIN: "dict[str, str]" = {
     "collectd": "probekit.exporters.collectd.exporter:from_target",
     "console": "probekit.exporters.console:from_target",
+    "elasticsearch": "probekit.exporters.elasticsearch.exporter:from_target",
+    "elasticsearch+https": "probekit.exporters.elasticsearch.exporter:from_target",
+    "opensearch": "probekit.exporters.elasticsearch.exporter:from_target",
+    "opensearch+https": "probekit.exporters.elasticsearch.exporter:from_target",
     "file": "probekit.exporters.file:from_target",
     "graphite": "probekit.exporters.graphite.exporter:from_target",
     "graphite+pickle": "probekit.exporters.graphite.exporter:from_target",
