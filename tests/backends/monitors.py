@@ -245,3 +245,185 @@ def _frontend(folder, settings):
         text.replace("/etc/zabbix/zabbix.conf.php", str(copy / "zabbix.conf.php"))
     )
     return copy
+
+
+NAGIOS_CONFIG = """
+log_file={folder}/nagios.log
+cfg_file={folder}/objects.cfg
+object_cache_file={folder}/objects.cache
+precached_object_file={folder}/objects.precache
+status_file={folder}/status.dat
+status_update_interval=1
+nagios_user=nagios
+nagios_group=nagios
+check_external_commands=1
+command_file={folder}/rw/nagios.cmd
+query_socket={folder}/rw/nagios.qh
+lock_file={folder}/nagios.lock
+temp_file={folder}/nagios.tmp
+temp_path=/tmp
+check_result_path={folder}/checkresults
+check_result_reaper_frequency=1
+log_rotation_method=n
+use_syslog=0
+accept_passive_service_checks=1
+accept_passive_host_checks=1
+enable_notifications=0
+retain_state_information=0
+interval_length=60
+"""
+NAGIOS_OBJECTS = """
+define timeperiod {
+ timeperiod_name 24x7
+ alias all
+ monday 00:00-24:00
+ tuesday 00:00-24:00
+ wednesday 00:00-24:00
+ thursday 00:00-24:00
+ friday 00:00-24:00
+ saturday 00:00-24:00
+ sunday 00:00-24:00
+}
+define command {
+ command_name stale
+ command_line /bin/sh -c "echo UNKNOWN: stale; exit 3"
+}
+define contact {
+ contact_name nobody
+ host_notifications_enabled 0
+ service_notifications_enabled 0
+ host_notification_period 24x7
+ service_notification_period 24x7
+ host_notification_options n
+ service_notification_options n
+ host_notification_commands stale
+ service_notification_commands stale
+}
+define host {
+ host_name pk-host
+ address 127.0.0.1
+ max_check_attempts 1
+ active_checks_enabled 0
+ check_period 24x7
+ check_command stale
+ contacts nobody
+ notification_period 24x7
+}
+"""
+NAGIOS_SERVICE = """
+define service {{
+ host_name pk-host
+ service_description {service}
+ check_command {check}
+ active_checks_enabled {active}
+ check_interval 0.02
+ retry_interval 0.02
+ passive_checks_enabled 1
+ max_check_attempts 1
+ check_period 24x7
+ notification_period 24x7
+ contacts nobody
+}}
+"""
+NSCA_CONFIG = """
+server_address=127.0.0.1
+server_port={port}
+command_file={folder}/rw/nagios.cmd
+alternate_dump_file={folder}/dump
+aggregate_writes=0
+append_to_file=0
+max_packet_age=30
+password=secret
+decryption_method={method}
+debug=0
+"""
+
+
+class Nagios:
+    """A running Nagios: a command file in, ``status.dat`` out."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.command_file = folder / "rw" / "nagios.cmd"
+        self.spool = folder / "checkresults"
+
+    def services(self):
+        """Service → (state, output, performance data), as status.dat has them."""
+        text = (self.folder / "status.dat").read_text("utf-8", "replace")
+        found = {}
+        for block in re.findall(r"servicestatus \{\n(.*?)\n\t\}", text, re.DOTALL):
+            pairs = dict(re.findall(r"^\t(\w+)=(.*)$", block, re.MULTILINE))
+            state = int(pairs["current_state"])
+            said = pairs["plugin_output"], pairs["performance_data"]
+            if pairs["has_been_checked"] == "1":
+                found[pairs["service_description"]] = (state, *said)
+        return found
+
+
+def nagios_version():
+    """What the program calls itself."""
+    said = subprocess.run(
+        [command("nagios4"), "-V"], capture_output=True, text=True, check=False
+    ).stdout
+    return re.search(r"\d+\.\d+\.\d+", said).group()
+
+
+@contextlib.contextmanager
+def nagios(services, checks=()):
+    """A Nagios with passive *services*, and *checks*: service → command line."""
+    program = command("nagios4")
+    with _owned_folder("nagios") as (folder, user):
+        for name in ("rw", "checkresults"):
+            (folder / name).mkdir()
+        objects = [NAGIOS_OBJECTS]
+        objects += [
+            NAGIOS_SERVICE.format(service=service, check="stale", active=0)
+            for service in services
+        ]
+        for number, (service, line) in enumerate(dict(checks).items()):
+            name = f"check_{number}"
+            objects.append(
+                f"define command {{\n command_name {name}\n command_line {line}\n}}\n"
+            )
+            objects.append(NAGIOS_SERVICE.format(service=service, check=name, active=1))
+        (folder / "objects.cfg").write_text("".join(objects))
+        (folder / "nagios.cfg").write_text(NAGIOS_CONFIG.format(folder=folder))
+        if user:
+            for path in (folder, *folder.iterdir()):
+                shutil.chown(path, "nagios", "nagios")
+        log = folder / "out"
+        with log.open("wb") as output:
+            server = subprocess.Popen(
+                [str(a) for a in (*user, program, folder / "nagios.cfg")],
+                cwd=folder,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+        try:
+            made = Nagios(folder)
+            status = folder / "status.dat"
+            ready = eventually(
+                lambda: (
+                    server.poll() is not None
+                    or (made.command_file.exists() and status.exists())
+                )
+            )
+            if not ready or server.poll() is not None:
+                pytest.fail(log.read_text("utf-8", "replace")[-2000:])
+            yield made
+        finally:
+            server.terminate()
+            server.wait(10)
+
+
+@contextlib.contextmanager
+def nsca(server, method):
+    """An NSCA daemon that writes into *server*'s command file; yields its port."""
+    (port,) = free_ports(1)
+    config = server.folder / f"nsca-{method}.cfg"
+    config.write_text(
+        NSCA_CONFIG.format(port=port, folder=server.folder, method=method)
+    )
+    arguments = [command("nsca"), "-c", config, "-f"]
+    with running(arguments, server.folder / f"nsca-{method}", port):
+        yield port

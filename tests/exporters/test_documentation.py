@@ -17,6 +17,7 @@ ROOMS = {
     "graphite",
     "influxdb",
     "loki",
+    "nagios",
     "opentsdb",
     "otlp",
     "prometheus",
@@ -44,7 +45,7 @@ def documented_parameters():
 
 @pytest.mark.parametrize("scheme", sorted(HERE))
 def test_every_scheme_and_parameter_is_on_the_page(scheme):
-    rest = "///x" if scheme in {"console", "file"} else "//h:1"
+    rest = "///x" if scheme in {"console", "file", "nagios"} else "//h:1"
     with pytest.raises(ConfigError) as caught:
         build(f"{scheme}:{rest}?nonsense=1")
     allowed = set(str(caught.value).partition("allowed: ")[2].split(", "))
@@ -56,7 +57,7 @@ def test_every_scheme_and_parameter_is_on_the_page(scheme):
 def test_the_page_names_no_parameter_that_is_gone():
     allowed = set()
     for scheme in HERE:
-        rest = "///x" if scheme in {"console", "file"} else "//h:1"
+        rest = "///x" if scheme in {"console", "file", "nagios"} else "//h:1"
         with pytest.raises(ConfigError) as caught:
             build(f"{scheme}:{rest}?nonsense=1")
         allowed |= set(str(caught.value).partition("allowed: ")[2].split(", "))

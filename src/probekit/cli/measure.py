@@ -199,14 +199,14 @@ def _shape(
         return []
     if figure == "error_ratio":
         return [Perf(figure, failed / whole.count, low=0.0)]
+    if figure in _QUANTILES:
+        return [Perf(figure, whole.quantile(_QUANTILES[figure]), unit)]
     value = {
         "min": whole.min,
         "max": whole.max,
         "sum": whole.sum,
         "mean": whole.sum / whole.count,
-    }.get(figure)
-    if value is None:
-        value = whole.quantile(_QUANTILES[figure])
+    }[figure]
     return [Perf(figure, value, unit)]
 
 

@@ -69,6 +69,8 @@ class Nagios:
             self._target, options
         )
         options.finish()
+        if isinstance(self._way, Nrdp) and not self._way.has_token:
+            raise options.refuse("token", "is needed: one of NRDP's authorized_tokens")
         self.contract = DeliveryContract(
             signals=frozenset({"metrics", "events"}),
             acknowledges=isinstance(self._way, Nrdp),
@@ -151,9 +153,6 @@ def _nsca(target: Target, options: Options) -> _Way:
 
 def _nrdp(target: Target, options: Options) -> _Way:
     over_tls = target.scheme.endswith("+https")
-    token = options.text("token")
-    if not token:
-        raise options.refuse("token", "is needed: one of NRDP's authorized_tokens")
     headers = options.prefixed("header.")
     if target.user or target.password:
         pair = f"{target.user}:{target.password}".encode()
@@ -168,7 +167,7 @@ def _nrdp(target: Target, options: Options) -> _Way:
         headers=headers,
         timeout_s=options.seconds("timeout_s", 10.0, high=300.0),
     )
-    return Nrdp(transport, token)
+    return Nrdp(transport, options.text("token"))
 
 
 def _connect_timeout_s(options: Options) -> float:

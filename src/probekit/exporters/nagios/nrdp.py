@@ -35,8 +35,15 @@ def _text(text: str) -> str:
     return escape(_FORBIDDEN.sub("_", text))
 
 
-def judged(said: str, count: int) -> "ExportError | None":
+def judged(
+    said: str, count: int, secrets: "Sequence[str]" = ()
+) -> "ExportError | None":
     """What the answer's body means for *count* results; None when all were taken.
+
+    Args:
+        said: The body.
+        count: How many results were sent.
+        secrets: Not to be shown, should the answer repeat them.
 
     Example:
         >>> judged("<status>0</status><output>2 checks processed</output>", 2) is None
@@ -48,7 +55,7 @@ def judged(said: str, count: int) -> "ExportError | None":
     status, message = _STATUS.search(said), _MESSAGE.search(said)
     if status is None:
         return RetryLater("the answer is none of NRDP's")
-    words = message.group(1)[:100] if message else "nothing"
+    words = without(message.group(1)[:100] if message else "nothing", secrets)
     if status.group(1) != "0":
         if _WRONG_DOOR.search(words):
             return Forbidden(f"NRDP says {words}")
@@ -77,6 +84,11 @@ class Nrdp:
         self._token = token
         self.timeout_s = transport.timeout_s
 
+    @property
+    def has_token(self) -> bool:
+        """Whether there is a token; NRDP takes nothing without."""
+        return bool(self._token)
+
     def send(self, host: str, results: "Sequence[Result]") -> None:
         """Return when NRDP has spooled every result.
 
@@ -95,10 +107,10 @@ class Nrdp:
             urlencode(form).encode("ascii"),
             {"Content-Type": "application/x-www-form-urlencoded"},
         )
-        said = without(answer.body.decode("utf-8", "replace"), [self._token])
-        words = without(answer.words(), [self._token])
-        error = self._transport.refusal(answer, words=words)
-        error = error or judged(said, len(results))
+        secrets = [self._token]
+        error = self._transport.refusal(answer, words=without(answer.words(), secrets))
+        said = answer.body.decode("utf-8", "replace")
+        error = error or judged(said, len(results), secrets)
         if error is not None:
             raise error
 

@@ -62,7 +62,7 @@ class Range:
             high = float(end) if end else math.inf
         except ValueError:
             raise wrong from None
-        if math.isnan(low) or math.isnan(high) or (not end and start is None):
+        if math.isnan(low) or math.isnan(high) or not (start or end):
             raise wrong
         if low > high:
             raise ValueError(f"{text[:40]!r} is no range: its start is above its end")
