@@ -210,6 +210,11 @@ def test_the_words_of_the_details_are_the_reason():
 
     assert isinstance(error, Rejected)
     assert "1 failed: Unable to parse value" in error.reason
+    told = json.dumps(told).encode()
+    assert isinstance(sent(Reply(200, body=told))[1], Rejected)
+    assert sent(Reply(200, body=b'{"failed":0,"success":12,"errors":[]}'))[1] is None
+    page = Reply(200, {"Content-Type": "text/html"}, b"<html>Log in")
+    assert isinstance(sent(page)[1], RetryLater)
     assert isinstance(sent(Reply(500))[1], RetryLater)
     assert isinstance(sent(Reply(500, body=b"partial write: x"))[1], Rejected)
 

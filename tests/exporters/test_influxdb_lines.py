@@ -170,6 +170,7 @@ def test_answers_say_what_to_do():
         return answered(reply, batch=batch)[1]
 
     assert error_of(Reply(204)) is None
+    assert isinstance(error_of(Reply(200, body=b"<html>Log in")), RetryLater)
     assert error_of(dropped(1)).count is None  # few are looked for
     assert 20 == error_of(dropped(20), many).count
     assert error_of(dropped(len(many)), many).count is None

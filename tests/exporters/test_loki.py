@@ -105,6 +105,12 @@ def test_answers_say_what_to_do(status, kind):
     assert "too far behind" in str(error)
 
 
+def test_a_login_page_is_no_acknowledgement():
+    page = Reply(200, {"Content-Type": "text/html"}, b"<html>Log in")
+
+    assert isinstance(sent(page)[1], RetryLater)
+
+
 def test_a_push_that_loki_cannot_take_is_halved():
     events = tuple(Event(n, "a", body="x" * 10_000, number=n) for n in range(400))
     exporter = build("loki://127.0.0.1:9")

@@ -10,7 +10,14 @@ import zlib
 from collections.abc import Callable, Mapping
 from urllib.parse import urlencode
 
-from probekit.errors import ConfigError, ExportError, Forbidden, Rejected, TooLarge
+from probekit.errors import (
+    ConfigError,
+    ExportError,
+    Forbidden,
+    Rejected,
+    RetryLater,
+    TooLarge,
+)
 from probekit.exporters.figures import learn
 from probekit.exporters.influxdb.lines import PER_PRECISION, InfluxLines
 from probekit.exporters.options import Options
@@ -29,6 +36,7 @@ MANY_REFUSED = 8  # up to here each refused line is looked for
 # A server error of InfluxDB is a timeout or a full queue, and passes.
 INFLUX_VERDICTS: "Mapping[int, Verdict]" = {**VERDICTS, 422: "rejected", 500: "retry"}
 _DROPPED = re.compile(r"partial write: .*dropped=(\d+)")
+_WRITTEN = 204  # a 200 is somebody else's, or a write that was not completed
 _NO_POLICY = "retention policy not found"
 _V1_PRECISION = {"us": "u"}
 _GZIP_LEVEL, _GZIP_WINDOW = 3, 31
@@ -168,6 +176,10 @@ def refusal(
     said = answer.body.decode("utf-8", "replace")
     if _NO_POLICY in said:
         return Forbidden(str(error))
+    if error is None and answer.status != _WRITTEN:
+        return RetryLater(
+            f"HTTP {answer.status} is no acknowledgement of InfluxDB: {answer.words()}",
+        )
     dropped = _DROPPED.search(said)
     if isinstance(error, Rejected) and dropped:
         count = int(dropped.group(1))

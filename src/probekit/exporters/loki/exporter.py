@@ -10,7 +10,7 @@ from typing import cast
 
 from probekit.errors import TooLarge
 from probekit.exporters.loki.streams import LokiStreams
-from probekit.exporters.transport.answer import VERDICTS, Verdict
+from probekit.exporters.transport.answer import VERDICTS, Verdict, from_stranger
 from probekit.exporters.transport.http import HttpTransport
 from probekit.exporters.urls import Target
 from probekit.model import Batch, Signal
@@ -80,7 +80,10 @@ class Loki:
             compressor = zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, _GZIP_WINDOW)
             body = compressor.compress(body) + compressor.flush()
             headers["Content-Encoding"] = "gzip"
-        self._transport.post(PATH, body, headers)
+        answer = self._transport.post(PATH, body, headers)
+        error = from_stranger(answer, self._transport.where)
+        if error is not None:
+            raise error
 
     def close(self) -> None:
         """Close the connection."""

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from probekit.errors import ConfigError, Rejected, RetryLater, TooLarge
 from probekit.exporters.figures import learn
 from probekit.exporters.opentsdb.encoding import MOST_TAGS, OpenTsdbPoints
-from probekit.exporters.transport.answer import VERDICTS, Answer, Verdict
+from probekit.exporters.transport.answer import VERDICTS, Answer, Verdict, from_stranger
 from probekit.exporters.transport.deadline import Deadline
 from probekit.exporters.transport.http import HttpTransport
 from probekit.exporters.transport.lines import LineSender
@@ -97,7 +97,12 @@ class OpenTsdb:
             {"Content-Type": "application/json"},
             deadline=deadline,
         )
-        error = self._transport.refusal(answer, words=words_of(answer))
+        words = words_of(answer)
+        error = self._transport.refusal(answer, words=words)
+        if error is None and words:
+            error = Rejected(words)
+        if error is None:
+            error = from_stranger(answer, self._transport.where)
         if isinstance(error, RetryLater) and NEVER in answer.words():
             raise Rejected(str(error))
         if error is not None:

@@ -142,6 +142,20 @@ def _until(text: str, now_unix_s: float) -> float:
         return math.nan
 
 
+def from_stranger(answer: Answer, where: str) -> "RetryLater | None":
+    """The error for a page that says "fine" (a login, a proxy); None for all else.
+
+    Example:
+        >>> page = Answer(200, {"content-type": "text/html; charset=utf-8"})
+        >>> from_stranger(page, "h:1"), from_stranger(Answer(204), "h:1")
+        (RetryLater('h:1 answered 200 with a page for people'), None)
+
+    """
+    if answer.content_type != "text/html":
+        return None
+    return RetryLater(f"{where} answered {answer.status} with a page for people")
+
+
 def without(text: str, secrets: "Sequence[str]") -> str:
     """*text* with every secret in it replaced: a server may echo what we sent."""
     for secret in secrets:
