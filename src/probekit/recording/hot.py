@@ -17,16 +17,25 @@ _LEAST_S = 0.05  # a rate over a shorter time says little
 
 
 class Thermostat:
-    """Looks at the rates of all stitches at each drain."""
+    """Looks at the rates of all stitches at each drain.
 
-    def __init__(self, stitches: Callable[[], Iterable[Stitch]]) -> None:
-        """Look at what *stitches* returns."""
+    Attributes:
+        clock_s: Tells the time, seconds.
+    """
+
+    def __init__(
+        self,
+        stitches: Callable[[], Iterable[Stitch]],
+        clock_s: Callable[[], float] = perf_counter,
+    ) -> None:
+        """Look at what *stitches* returns; *clock_s* tells the time, seconds."""
+        self.clock_s = clock_s
         self._stitches = stitches
-        self._last_s = perf_counter()
+        self._last_s = clock_s()
 
     def look(self) -> None:
         """Heat and cool; the drain's thread only, before it takes what was recorded."""
-        now_s = perf_counter()
+        now_s = self.clock_s()
         elapsed_s = now_s - self._last_s
         if elapsed_s < _LEAST_S:
             return
