@@ -1,6 +1,7 @@
 """The servers of the classic monitoring systems; started as in ``servers``."""
 
 import contextlib
+import getpass
 import gzip
 import json
 import random
@@ -254,8 +255,8 @@ object_cache_file={folder}/objects.cache
 precached_object_file={folder}/objects.precache
 status_file={folder}/status.dat
 status_update_interval=1
-nagios_user=nagios
-nagios_group=nagios
+nagios_user={account}
+nagios_group={account}
 check_external_commands=1
 command_file={folder}/rw/nagios.cmd
 query_socket={folder}/rw/nagios.qh
@@ -370,9 +371,14 @@ def nagios_version():
 
 @contextlib.contextmanager
 def nagios(services, checks=()):
-    """A Nagios with passive *services*, and *checks*: service → command line."""
+    """A Nagios with passive *services*, and *checks*: service → command line.
+
+    With checks it runs as whoever runs the tests: it must be able to run our Python.
+    """
     program = command("nagios4")
-    with _owned_folder("nagios") as (folder, user):
+    with _owned_folder("nagios") as (folder, dropping):
+        user = [] if checks else dropping
+        account = "nagios" if user else getpass.getuser()
         for name in ("rw", "checkresults"):
             (folder / name).mkdir()
         objects = [NAGIOS_OBJECTS]
@@ -387,7 +393,9 @@ def nagios(services, checks=()):
             )
             objects.append(NAGIOS_SERVICE.format(service=service, check=name, active=1))
         (folder / "objects.cfg").write_text("".join(objects))
-        (folder / "nagios.cfg").write_text(NAGIOS_CONFIG.format(folder=folder))
+        (folder / "nagios.cfg").write_text(
+            NAGIOS_CONFIG.format(folder=folder, account=account)
+        )
         if user:
             for path in (folder, *folder.iterdir()):
                 shutil.chown(path, "nagios", "nagios")

@@ -102,10 +102,12 @@ def test_everything_that_happens_in_an_application_is_read(tmp_path, scheme):
     assert sent == read
 
 
-@pytest.mark.parametrize("scheme", ["syslog", "syslog+tcp"])
+@pytest.mark.parametrize("scheme", ["syslog", "syslog+tcp", "lines"])
 def test_words_of_users_add_no_message(tmp_path, scheme):
     with rsyslog(tmp_path / "rsyslog") as server:
-        long = "&datagram_bytes=60000" if scheme == "syslog" else ""
+        more = {"syslog": "&datagram_bytes=60000", "lines": "&framing=lines"}
+        long = more.get(scheme, "")
+        scheme = "syslog+tcp" if scheme == "lines" else scheme
         exporter = build(f"{scheme}://127.0.0.1:{server.port}?signals=events{long}")
         for text in HOSTILE:
             exporter.send(only(hostile_batch(text), frozenset({"events"})))

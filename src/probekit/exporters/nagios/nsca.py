@@ -18,7 +18,8 @@ from probekit.exporters.transport.faults import as_export_error
 from probekit.exporters.transport.tcp import push
 
 ENCRYPTIONS = ("xor", "none")
-OUTPUT_BYTES = {4304: 4096, 720: 512}  # packet → room for the output
+LARGE_BYTES = 4304
+OUTPUT_BYTES = {LARGE_BYTES: 4096, 720: 512}  # packet → room for the output
 _GREETING = struct.Struct(">128sI")
 _VERSION = 3
 _HOST_BYTES, _SERVICE_BYTES = 64, 128
@@ -66,7 +67,7 @@ def xored(data: bytes, vector: bytes, password: bytes) -> bytes:
 
 
 class Nsca:
-    """Sends packets, all of a batch over one connection.
+    """Sends packets: large ones all over one connection, old ones each over its own.
 
     Args:
         dialer: Where to.
@@ -99,6 +100,14 @@ class Nsca:
 
         """
         deadline = Deadline(self.timeout_s, self._dialer.where)
+        # A daemon tells an old packet by the end of the connection behind it.
+        share = len(results) if self._packet_bytes == LARGE_BYTES else 1
+        for start in range(0, len(results), share):
+            self._deliver(host, results[start : start + share], deadline)
+
+    def _deliver(
+        self, host: str, results: "Sequence[Result]", deadline: Deadline
+    ) -> None:
         connection = self._dialer.dial(deadline)
         try:
             vector, time_s = self._greeting(connection, deadline)
