@@ -107,6 +107,17 @@ def test_a_stream_is_octets_counted():
     assert rest[: int(size)].endswith(b"order.refunded")
 
 
+def test_a_stream_may_be_lines():
+    batch = only(sample_batch(), frozenset({"events"}))
+    with TcpReceiver() as receiver:
+        place = f"syslog+tcp://127.0.0.1:{receiver.port}?framing=lines&timeout_s=2"
+        exporter = build(place)
+        exporter.send(batch)
+        exporter.close()
+
+        assert SyslogMessages().messages(batch) == receiver.wait_for_lines(2)
+
+
 def test_tls_is_verified():
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     folder = HERE / "certificates"

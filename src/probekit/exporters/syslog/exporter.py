@@ -2,7 +2,12 @@
 
 from typing import cast
 
-from probekit.exporters.syslog.messages import FACILITIES, SyslogMessages, framed
+from probekit.exporters.syslog.messages import (
+    FACILITIES,
+    SyslogMessages,
+    as_lines,
+    framed,
+)
 from probekit.exporters.transport.lines import LineSender
 from probekit.exporters.transport.tcp import TcpTransport
 from probekit.exporters.urls import Target
@@ -13,6 +18,7 @@ DEFAULT_PORT = 514
 DEFAULT_TLS_PORT = 6514
 # Receivers should take 2,048 bytes and mostly take 8,192; a stack trace needs them.
 DATAGRAM_BYTES = 8192
+FRAMINGS = {"octets": framed, "lines": as_lines}
 SIGNALS: "tuple[Signal, ...]" = ("events", "metrics")
 
 
@@ -37,9 +43,12 @@ class Syslog:
         )
         tls = self._target.scheme == "syslog+tls"
         places = self._target.addresses(DEFAULT_TLS_PORT if tls else DEFAULT_PORT)
+        self._framed = framed
         self._stream: TcpTransport | None = None
         self._datagrams: LineSender | None = None
         if self._target.scheme in {"syslog+tcp", "syslog+tls"}:
+            framing = options.choice("framing", tuple(FRAMINGS), "octets")
+            self._framed = FRAMINGS[framing]
             self._stream = TcpTransport.from_options(options, places, tls=tls)
             timeout_s = self._stream.timeout_s
         else:
@@ -71,7 +80,7 @@ class Syslog:
         if self._datagrams is not None:
             self._datagrams.send(messages, batch.key, packed=False)
         if self._stream is not None and messages:
-            self._stream.send(framed(messages))
+            self._stream.send(self._framed(messages))
 
     def close(self) -> None:
         """Close the socket."""

@@ -98,6 +98,17 @@ def framed(messages: "list[bytes]") -> bytes:
     return b"".join(b"%d %s" % (len(message), message) for message in messages)
 
 
+def as_lines(messages: "list[bytes]") -> bytes:
+    r"""Messages for a stream that is read by lines; none holds a line end itself.
+
+    Example:
+        >>> as_lines([b"abc", b"d"])
+        b'abc\nd\n'
+
+    """
+    return b"".join(message + b"\n" for message in messages)
+
+
 def _structured(pairs: "list[tuple[str, AttributeValue]]") -> str:
     if not pairs:
         return "-"
