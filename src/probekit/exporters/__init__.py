@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from probekit.exporters.collectd.exporter import Collectd
     from probekit.exporters.console import Console
     from probekit.exporters.file import File
+    from probekit.exporters.ganglia.exporter import Ganglia
     from probekit.exporters.graphite.exporter import Graphite
     from probekit.exporters.influxdb.exporter import Influxdb
     from probekit.exporters.loki.exporter import Loki
@@ -33,6 +34,7 @@ __all__ = (
     "Collectd",
     "Console",
     "File",
+    "Ganglia",
     "Graphite",
     "Influxdb",
     "Loki",
@@ -56,6 +58,7 @@ _HOME_OF = {
     "Collectd": "collectd.exporter",
     "Console": "console",
     "File": "file",
+    "Ganglia": "ganglia.exporter",
     "Graphite": "graphite.exporter",
     "Influxdb": "influxdb.exporter",
     "Loki": "loki.exporter",

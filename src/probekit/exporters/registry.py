@@ -23,6 +23,7 @@ BUILTIN: "dict[str, str]" = {
     "opensearch": "probekit.exporters.elasticsearch.exporter:from_target",
     "opensearch+https": "probekit.exporters.elasticsearch.exporter:from_target",
     "file": "probekit.exporters.file:from_target",
+    "ganglia": "probekit.exporters.ganglia.exporter:from_target",
     "graphite": "probekit.exporters.graphite.exporter:from_target",
     "graphite+pickle": "probekit.exporters.graphite.exporter:from_target",
     "graphite+udp": "probekit.exporters.graphite.exporter:from_target",

@@ -1,0 +1,1 @@
+"""Ganglia: gmetric packets to gmond, by UDP."""
