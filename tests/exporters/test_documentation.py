@@ -13,6 +13,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "reference" / "exporters.md"
 ROOMS = {
     "collectd",
     "console",
+    "elasticsearch",
     "file",
     "graphite",
     "influxdb",

@@ -13,6 +13,10 @@ KINDS: "dict[str, tuple[str, str]]" = {
         "dashboards_grafana",
         "Functions, requests, errors, business and host, for seven stores.",
     ),
+    "kibana": (
+        "dashboards_kibana",
+        "Saved objects: data views, visualisations, a dashboard.",
+    ),
     "zabbix": ("dashboards_zabbix", "A template with discovery, items and triggers."),
 }
 

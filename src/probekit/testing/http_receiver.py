@@ -8,7 +8,7 @@ import gzip
 import socket
 import ssl
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -93,7 +93,7 @@ class HttpReceiver(StreamEndpoint):
 
     Args:
         script: One reply for each request; when it is used up, *reply* answers.
-        reply: The answer when there is no script.
+        reply: The answer when there is no script; or what says it of a request.
         tls: A server's context; None for plain text.
 
     Attributes:
@@ -115,14 +115,14 @@ class HttpReceiver(StreamEndpoint):
         self,
         script: "Sequence[Reply]" = (),
         *,
-        reply: "Reply | None" = None,
+        reply: "Reply | Callable[[Request], Reply] | None" = None,
         tls: "ssl.SSLContext | None" = None,
     ) -> None:
         """Not listening yet."""
         super().__init__(tls)
         self.requests: list[Request] = []
         self.sent_bytes = 0
-        self.reply = reply or Reply()
+        self.reply: Reply | Callable[[Request], Reply] = reply or Reply()
         self._script = list(script)
         self._stopped = threading.Event()
 
@@ -153,12 +153,14 @@ class HttpReceiver(StreamEndpoint):
             if head is None:
                 return
             method, path, headers = head
-            reply = self._script.pop(0) if self._script else self.reply
+            planned = self._script.pop(0) if self._script else self.reply
             body = b""
-            if not reply.early:
+            if not (isinstance(planned, Reply) and planned.early):
                 size = min(int(headers.get("content-length", "0")), _BODY_LIMIT_BYTES)
                 body = _read_exactly(connection, held, size)
-            self.requests.append(Request(method, path, headers, body))
+            request = Request(method, path, headers, body)
+            reply = planned if isinstance(planned, Reply) else planned(request)
+            self.requests.append(request)
             self._tell()
             if not self._answer(connection, reply) or reply.early:
                 return
