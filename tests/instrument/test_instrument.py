@@ -11,6 +11,7 @@ import pytest
 
 import probekit
 from probekit.errors import ConfigError
+from probekit.recording import modules
 from probekit.recording.discovery import functions_of, functions_of_class
 from probekit.recording.modules import names_of
 from probekit.recording.probe import Wish
@@ -221,6 +222,18 @@ def test_what_is_probed_is_not_timed_twice(any_shop):
 
     assert (1, 0) == (shop.calls("mine"), shop.calls("probed.f"))
     assert 1 == shop.calls("probed.g")
+
+
+def test_a_probe_on_a_timed_function_times_it_alone(any_shop, monkeypatch):
+    """An explicit probe stands above a pattern, also when it comes later."""
+    shop = any_shop
+    monkeypatch.setattr(modules, "INSTRUMENTATION", shop.instrumentation)
+    module = shop.load("later_probed", "def f(): return 1\nheld = f")
+    shop.instrument("later_probed")
+    module.f = Wish("mine", registry=shop.registry).grant(module.f)
+    module.f(), module.held()
+
+    assert (1, 0) == (shop.calls("mine"), shop.calls("later_probed.f"))
 
 
 def test_excluded_modules_and_functions_stay_bare(shop):

@@ -97,7 +97,14 @@ def test_woven_code_is_sound_and_shows_what_the_original_showed(name):
             for g in guards
         )
         assert all(a.end <= b.start for a, b in pairwise(guards))
-        for fact in ("name", "filename", "firstlineno", "flags", "varnames", "freevars"):
+        for fact in (
+            "name",
+            "filename",
+            "firstlineno",
+            "flags",
+            "varnames",
+            "freevars",
+        ):
             assert getattr(code, f"co_{fact}") == getattr(woven, f"co_{fact}")
 
 

@@ -52,13 +52,9 @@ def _configure() -> None:
 
     if is_disabled():
         return
-    from probekit.recording.modules import instrument
     from probekit.runtime import configure
 
-    client = configure()
-    patterns = client.settings.instrument
-    if patterns:
-        instrument(*patterns)
+    configure()  # which instruments the patterns of the settings
     if os.environ.get(LIBRARIES, "1") != "0":
         from probekit.integrations.libraries import instrument_libraries
 

@@ -76,7 +76,8 @@ class Instrumentation:
         with self._lock:
             for stitch in self._stitches[:]:
                 if stitch.owns(function.__code__):
-                    function.__code__ = stitch.original
+                    stitch.untie()
+                    function.__code__ = stitch.original  # a copy's, too
                     self._stitches.remove(stitch)
                     return
 

@@ -1,6 +1,7 @@
 """The decorator ``probe``: what may be probed, and what is made of it."""
 
 import functools
+import sys
 from collections.abc import Callable, Mapping
 from inspect import isclass
 from types import FunctionType
@@ -70,6 +71,10 @@ class Wish:
             ConfigError: It is nothing that can be called.
 
         """
+        # What instrument() times already is timed by the probe alone from here on.
+        modules = sys.modules.get("probekit.recording.modules")
+        if modules is not None and isinstance(target, FunctionType):
+            modules.INSTRUMENTATION.release(target)
         if is_wrapper(target):
             return target
         if isclass(target):

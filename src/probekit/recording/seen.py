@@ -8,6 +8,7 @@ from contextvars import ContextVar
 
 from probekit.recording.stack import WALK_LIMIT
 from probekit.recording.template import FILENAME
+from probekit.recording.woven import is_woven
 
 # The number of the object only: nothing keeps the exception alive.
 _last: "ContextVar[int]" = ContextVar("probekit_recorded_error", default=0)
@@ -34,7 +35,8 @@ def is_recorded(error: BaseException) -> bool:
     for _ in range(WALK_LIMIT):
         if trace is None:
             break
-        if trace.tb_frame.f_code.co_filename == FILENAME:
+        code = trace.tb_frame.f_code
+        if code.co_filename == FILENAME or is_woven(code):
             return True
         trace = trace.tb_next
     return False

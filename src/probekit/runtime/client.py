@@ -125,6 +125,10 @@ def configure(
         scrub=scrub,
         alerts=alerts,
     )
+    if settings.instrument:
+        from probekit.recording.modules import instrument
+
+        instrument(*settings.instrument)
     with _own_lock():
         _apply(_with_guests(settings))
     return Client(settings)
