@@ -11,6 +11,7 @@ import socket
 import subprocess
 import urllib.request
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import pytest
 from servers import (
@@ -435,3 +436,91 @@ def nsca(server, method):
     arguments = [command("nsca"), "-c", config, "-f"]
     with running(arguments, server.folder / f"nsca-{method}", port):
         yield port
+
+
+GMOND_CONFIG = """
+globals {{
+ daemonize = no
+ setuid = no
+ debug_level = 0
+ mute = no
+ deaf = no
+ host_dmax = 0
+ cleanup_threshold = 300
+ gexec = no
+ send_metadata_interval = 5
+ allow_extra_data = yes
+}}
+cluster {{
+ name = "probekit"
+}}
+host {{
+ location = "x"
+}}
+udp_send_channel {{
+ host = 127.0.0.1
+ port = {port}
+ ttl = 1
+}}
+udp_recv_channel {{
+ port = {port}
+ bind = 127.0.0.1
+}}
+tcp_accept_channel {{
+ port = {port}
+ bind = 127.0.0.1
+}}
+modules {{
+ module {{
+  name = "core_metrics"
+ }}
+}}
+collection_group {{
+ collect_once = yes
+ time_threshold = 20
+ metric {{
+  name = "heartbeat"
+ }}
+}}
+"""
+
+
+class Gmond:
+    """A running gmond."""
+
+    def __init__(self, port):
+        self.port = port
+
+    def metrics(self):
+        """Host → metric → its attributes in the XML, extra elements included."""
+        with socket.create_connection(("127.0.0.1", self.port), 5) as line:
+            text = b"".join(iter(lambda: line.recv(65536), b""))
+        found = {}
+        for host in ET.fromstring(text).iter("HOST"):
+            metrics = found.setdefault(host.get("NAME"), {})
+            for metric in host.iter("METRIC"):
+                extra = {
+                    each.get("NAME"): each.get("VAL")
+                    for each in metric.iter("EXTRA_ELEMENT")
+                }
+                metrics[metric.get("NAME")] = {**metric.attrib, **extra}
+        return found
+
+
+def gmond_version():
+    """What the program calls itself."""
+    said = subprocess.run(
+        [command("gmond"), "-V"], capture_output=True, text=True, check=False
+    )
+    return re.search(r"\d+\.\d+\.\d+", said.stdout + said.stderr).group()
+
+
+@contextlib.contextmanager
+def gmond(folder, port=None):
+    """A gmond that takes packets and shows XML on the same port."""
+    port = port or free_ports(1)[0]
+    folder.mkdir(parents=True, exist_ok=True)
+    config = folder / "gmond.conf"
+    config.write_text(GMOND_CONFIG.format(port=port))
+    with running([command("gmond"), "-c", config, "-f"], folder, port):
+        yield Gmond(port)

@@ -15,6 +15,7 @@ ROOMS = {
     "console",
     "elasticsearch",
     "file",
+    "ganglia",
     "graphite",
     "influxdb",
     "loki",

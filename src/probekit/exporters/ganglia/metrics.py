@@ -56,7 +56,9 @@ class GangliaMetrics:
         dmax_s: gmond forgets a metric after so long without a value; 0 for never.
     """
 
-    __slots__ = ("_dmax_s", "_group", "_names", "_places", "_prefix", "_tmax_s")
+    __slots__ = (
+        "_dmax_s", "_group", "_names", "_places", "_prefix", "_tmax_s", "_whole_names"
+    )  # fmt: skip
 
     def __init__(
         self, *, prefix: str = "", group: str = "", tmax_s: int = 60, dmax_s: int = 0
@@ -67,6 +69,7 @@ class GangliaMetrics:
         self._tmax_s = tmax_s
         self._dmax_s = dmax_s
         self._names = Names(LONGEST)
+        self._whole_names = Names()
         self._places: SeriesCache[_Place] = SeriesCache(self._place)
 
     def learn(self, snapshot: Snapshot) -> None:
@@ -139,8 +142,10 @@ class GangliaMetrics:
         group: "tuple[str, str]",
         slope: Slope = "both",
     ) -> Metric:
+        # A gauge may bear the name that a counter's total would have.
+        name = self._whole_names.unique(place.name + tail, (place.name, tail))
         about = Metadata(
-            place.name + tail,
+            name,
             units,
             slope,
             self._tmax_s,
