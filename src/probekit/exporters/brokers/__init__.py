@@ -1,0 +1,1 @@
+"""OTLP messages for Redis streams, NATS JetStream and Kafka."""
