@@ -1,0 +1,226 @@
+"""An OTLP receiver that knows records by their identity, and a proxy that cuts.
+
+Shares no code with probekit. A request that comes again byte for byte is a repeat and
+is taken once: what a receiver does that recognises a batch.
+"""
+
+import contextlib
+import gzip
+import socket
+import struct
+import threading
+import time
+from collections import Counter
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
+    ExportLogsServiceRequest,
+)
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsServiceRequest,
+)
+
+RESET = struct.pack("ii", 1, 0)  # SO_LINGER: close with a reset
+
+
+class Ledger:
+    """Counts operations by id and by block.
+
+    Attributes:
+        port: Known before it listens.
+        events: (event name, operation id) → how often, repeats left out.
+        blocks: (who, block) → operations counted by the metric.
+        repeats: Requests that came again byte for byte.
+    """
+
+    def __init__(self):
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self.events = Counter()
+        self.blocks = Counter()
+        self.texts = []
+        self.repeats = 0
+        self.delay_s = 0.0
+        self._bodies = set()
+        self._lock = threading.Lock()
+        self._server = None
+
+    @property
+    def url(self):
+        return f"otlp://127.0.0.1:{self.port}"
+
+    def start(self):
+        ledger = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                if self.headers.get("Content-Encoding") == "gzip":
+                    body = gzip.decompress(body)
+                time.sleep(ledger.delay_s)
+                ledger.take(self.path, body)
+                self.send_response(200)
+                self.send_header("Content-Type", "application/x-protobuf")
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *arguments):
+                """Say nothing."""
+
+        class Server(ThreadingHTTPServer):
+            daemon_threads = True
+            block_on_close = False
+
+            def handle_error(self, request, client_address):
+                """A client that was killed is part of the story."""
+
+        self._server = Server(("127.0.0.1", self.port), Handler)
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        return self
+
+    def stop(self):
+        if self._server is not None:
+            self._server.shutdown()
+            self._server.server_close()
+            self._server = None
+
+    def take(self, path, body):
+        with self._lock:
+            if (path, body) in self._bodies:
+                self.repeats += 1
+                return
+            self._bodies.add((path, body))
+            if path.endswith("/metrics"):
+                self._take_metrics(ExportMetricsServiceRequest.FromString(body))
+            elif path.endswith("/logs"):
+                self._take_logs(ExportLogsServiceRequest.FromString(body))
+
+    def _take_metrics(self, request):
+        for resource in request.resource_metrics:
+            for scope in resource.scope_metrics:
+                for metric in scope.metrics:
+                    if metric.name != "ops":
+                        continue
+                    for point in metric.sum.data_points:
+                        found = {a.key: a.value.string_value for a in point.attributes}
+                        amount = point.as_double or point.as_int
+                        self.blocks[found["who"], int(found["block"])] += amount
+
+    def _take_logs(self, request):
+        for resource in request.resource_logs:
+            for scope in resource.scope_logs:
+                for record in scope.log_records:
+                    found = {a.key: a.value.string_value for a in record.attributes}
+                    self.events[record.event_name, found.get("op.id")] += 1
+                    self.texts.append(str(record))
+
+    def ids(self, name, who):
+        """Numbers of the operations of *who* that arrived as events called *name*."""
+        with self._lock:
+            found = [key.split(":") for event, key in self.events if event == name]
+        return {int(number) for owner, number in found if owner == who}
+
+    def doubled(self):
+        with self._lock:
+            return [key for key, times in self.events.items() if times > 1]
+
+
+class CuttingProxy:
+    """Forwards to a receiver and resets connections at random moments.
+
+    Each connection draws its fate: whole; cut after some bytes of the request; or,
+    the one that matters, cut when the answer is there and has not been passed on.
+
+    Args:
+        target_port: Of the receiver, on loopback.
+        rng: Source of chance.
+        cut_ratio: Share of connections that are cut.
+
+    Attributes:
+        cut_answers: How many answers were kept back.
+        cut_requests: How many requests did not arrive whole.
+    """
+
+    def __init__(self, target_port, rng, cut_ratio=0.6):
+        self._target_port = target_port
+        self._rng = rng
+        self._cut_ratio = cut_ratio
+        self._lock = threading.Lock()
+        self.cut_answers = self.cut_requests = 0
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def calm(self):
+        """Cut nothing any more."""
+        self._cut_ratio = 0.0
+
+    def close(self):
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
+    def _accept(self):
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._serve, args=(client,), daemon=True).start()
+
+    def _fate(self):
+        with self._lock:
+            if self._rng.random() >= self._cut_ratio:
+                return None, None
+            if self._rng.random() < 0.7:
+                return None, self._rng.randrange(2)  # so many answers pass first
+            return self._rng.randrange(1, 4000), None
+
+    def _serve(self, client):
+        request_bytes, answers = self._fate()
+        try:
+            server = socket.create_connection(("127.0.0.1", self._target_port), 5)
+        except OSError:
+            self._reset(client)
+            return
+        back = threading.Thread(
+            target=self._answers, args=(server, client, answers), daemon=True
+        )
+        back.start()
+        passed = 0
+        with contextlib.suppress(OSError):
+            while data := client.recv(65536):
+                if request_bytes is not None and passed + len(data) >= request_bytes:
+                    server.sendall(data[: request_bytes - passed])
+                    with self._lock:
+                        self.cut_requests += 1
+                    self._reset(client)
+                    break
+                passed += len(data)
+                server.sendall(data)
+        with contextlib.suppress(OSError):
+            server.shutdown(socket.SHUT_RDWR)
+        back.join(5)
+        server.close()
+        client.close()
+
+    def _answers(self, server, client, answers):
+        with contextlib.suppress(OSError):
+            while data := server.recv(65536):
+                if answers is not None:
+                    if answers == 0 and self._cut_ratio:
+                        with self._lock:
+                            self.cut_answers += 1
+                        self._reset(client)
+                        return
+                    answers -= 1
+                client.sendall(data)
+
+    @staticmethod
+    def _reset(connection):
+        with contextlib.suppress(OSError):
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+            connection.shutdown(socket.SHUT_RDWR)

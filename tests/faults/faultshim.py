@@ -1,0 +1,39 @@
+"""Builds ``faultio.c`` and says how to run a program under it."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).with_name("faultio.c")
+HALF, KILL = -1, -2  # instead of an errno
+
+
+def build_shim(folder):
+    """The library, made by the compiler of this machine."""
+    compiler = shutil.which("cc")
+    if compiler is None:
+        pytest.fail("a C compiler (cc) is needed to inject faults of the disk")
+    library = folder / "faultio.so"
+    subprocess.run(
+        [compiler, "-O1", "-Wall", "-Werror", "-shared", "-fPIC",
+         "-o", library, SOURCE, "-ldl", "-lpthread"],
+        check=True,
+    )  # fmt: skip
+    return library
+
+
+def under(library, do, *, path="/state/", calls="wpst", at=0, times=1, count=None):
+    """The environment of a program whose call number *at* does not go as it should."""
+    environment = {
+        "LD_PRELOAD": str(library),
+        "FAULTIO_PATH": path,
+        "FAULTIO_CALLS": calls,
+        "FAULTIO_AT": str(at),
+        "FAULTIO_TIMES": str(times),
+        "FAULTIO_DO": str(int(do)),
+    }
+    if count is not None:
+        environment["FAULTIO_COUNT"] = str(count)
+    return environment

@@ -1,0 +1,160 @@
+"""Row D5: bits flip, files are cut, zeroed, swapped for garbage."""
+
+import shutil
+import sqlite3
+from array import array
+
+import pytest
+from faultscene import wait_until
+
+from probekit.buffer.fold import Fold
+from probekit.buffer.segments import SegmentWriter
+from probekit.buffer.store import Store
+from probekit.model import Event, Harvest, Series
+from probekit.ports import DeliveryContract
+
+pytestmark = [pytest.mark.e2e, pytest.mark.faults]
+
+FRAMES = 20
+
+
+def wounded(data, rng):
+    """*data* with one of the wounds that disks and people inflict; where it begins."""
+    data = bytearray(data)
+    kind = rng.choice(["flip", "flip", "cut", "zero", "garbage", "repeat"])
+    at = rng.randrange(len(data))
+    if kind == "flip":
+        data[at] ^= 1 << rng.randrange(8)
+    elif kind == "cut":
+        del data[at:]
+    elif kind == "zero":
+        end = min(len(data), at + 4096)
+        data[at:end] = bytes(end - at)
+    elif kind == "garbage":
+        end = min(len(data), at + rng.randrange(1, 512))
+        data[at:end] = rng.randbytes(end - at)
+    else:
+        data[at:at] = data[:at]
+    return bytes(data), at
+
+
+def written_segment(folder):
+    """A segment of twenty frames, and where each of them ends."""
+    table = [Series("ops", "counter", "", (("block", str(n)),)) for n in range(FRAMES)]
+    writer = SegmentWriter(folder)
+    ends = []
+    for n in range(FRAMES):
+        harvest = Harvest(series=table)
+        harvest.sum_ids = array("I", [n])
+        harvest.sum_values = array("d", [n + 1.0])
+        harvest.sum_counts = array("Q", [1])
+        harvest.events = [Event(1, "plain", {"op.id": n})]
+        writer.append(harvest)
+        name, end = writer.position()
+        ends.append(end)
+    writer.close()
+    return folder / name, ends
+
+
+def read_by_a_leader(folder):
+    """What exporters get of the segments in *folder*; and the books."""
+    store = Store(folder / "buffer.db")
+    try:
+        store.open()
+        store.register(["x"])
+        fold = Fold(store, folder / "journal")
+        fold.read()
+        fold.close()
+        sums, events = {}, []
+        while (parcel := store.next_batch("x", DeliveryContract())) is not None:
+            for window in parcel.windows:
+                for point in window.points:
+                    sums[dict(point.series.attributes)["block"]] = point.value
+            events += [event.attributes["op.id"] for event in parcel.events]
+            store.advance("x", parcel)
+        return sums, events, store.status().accounts
+    finally:
+        store.close()
+
+
+def test_no_wrong_record_is_ever_read_from_a_damaged_segment(rng, long_run, tmp_path):
+    """What is read is what was written, up to the wound; a wound is booked."""
+    (tmp_path / "whole").mkdir()
+    segment, ends = written_segment(tmp_path / "whole" / "journal")
+    whole = segment.read_bytes()
+    for turn in range(500 if long_run else 50):
+        folder = tmp_path / f"turn-{turn}"
+        (folder / "journal").mkdir(parents=True, mode=0o700)
+        data, at = wounded(whole, rng)
+        (folder / "journal" / segment.name).write_bytes(data)
+        before = sum(end <= at for end in ends)
+        sums, events, books = read_by_a_leader(folder)
+
+        assert list(range(len(events))) == events
+        assert len(events) >= before
+        assert {str(n): n + 1.0 for n in range(len(events))} == sums
+        for account in books.values():
+            dropped = sum(account.dropped.values())
+            assert account.recorded == account.delivered + account.stored + dropped
+        cut_between_frames = data == whole[: ends[before - 1] if before else 0]
+        if len(events) < FRAMES and not cut_between_frames:
+            assert books["metrics"].dropped, "a loss without a number"
+        shutil.rmtree(folder)
+
+
+def test_a_damaged_buffer_never_stops_its_application(
+    scene, rng, ledger, long_run, shim
+):
+    """The application starts, records and delivers; the damaged file is kept."""
+    scene.run("configure()\nfor n in range(300): operation(n, pad='x' * 200)")
+    wal = scene.buffer.with_name("buffer.db-wal")
+    pristine = scene.buffer.read_bytes()
+    ledger.start()
+    for turn in range(40 if long_run else 4):
+        for leftover in scene.state.glob("buffer.db-*"):
+            leftover.unlink()
+        assert not wal.exists()
+        scene.buffer.write_bytes(wounded(pristine, rng)[0])
+        said = scene.run(
+            """
+            configure()
+            for n in range(100):
+                operation(n, durable=n % 10 == 0)
+            say(wait_for(lambda: probekit.flush(5), 30))
+            check_books()
+            """
+        )
+        who = scene.whos[-1]
+
+        assert said == ["True"], f"turn {turn}"
+        assert scene.truth(who).plain() <= ledger.ids("plain", who)
+        assert scene.truth(who).durable <= ledger.ids("durable", who)
+    with sqlite3.connect(f"file:{scene.buffer}?mode=ro", uri=True) as connection:
+        assert connection.execute("SELECT count(*) FROM meta").fetchone() != (0,)
+    connection.close()
+    kept = list(scene.state.glob("*.corrupt-*"))
+    assert wait_until(lambda: len(kept) <= 3, 0)
+
+
+@pytest.mark.parametrize("size", [0, 1, 4096])
+def test_a_buffer_that_is_empty_or_garbage_is_told_from_ours(
+    scene, ledger, rng, size
+):
+    """An empty file is used; garbage that we did not make is left as it is."""
+    scene.books_expected = size == 0
+    ledger.start()
+    scene.state.mkdir(mode=0o700)
+    garbage = rng.randbytes(size)
+    scene.buffer.write_bytes(garbage)
+    said = scene.run(
+        """
+        configure()
+        for n in range(100):
+            operation(n)
+        say(probekit.flush(20), probekit.status().memory_only)
+        """
+    )
+
+    assert said == [f"True {size > 0}"]
+    scene.expect_all("w0")
+    assert size == 0 or scene.buffer.read_bytes() == garbage

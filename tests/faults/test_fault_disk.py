@@ -1,0 +1,236 @@
+"""Rows D: the disk is full, fails, lies, is read-only, or its files are taken away."""
+
+import errno
+import os
+import shutil
+import sqlite3
+import stat
+import subprocess
+
+import pytest
+from faultshim import HALF, under
+
+pytestmark = [pytest.mark.e2e, pytest.mark.faults]
+
+STEADY = """
+configure()
+for n in range(400):
+    operation(n, durable=n % 40 == 0)
+    time.sleep(0.002)
+say(probekit.flush(20))
+"""
+
+
+def test_a_full_disk_loses_nothing_that_fits_into_memory(scene, ledger):
+    """D1: the segments cannot grow; when there is room again, all is written."""
+    ledger.start()
+    small = scene.mount()
+    said = scene.run(
+        """
+        import resource
+        SMALL = sys.argv[5] == "True"
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+        filler = os.path.join(os.path.dirname(BUFFER), "filler")
+        def fill():
+            if not SMALL:
+                return resource.setrlimit(resource.RLIMIT_FSIZE, (10, limits[1]))
+            with open(filler, "wb", buffering=0) as file:
+                for size in (4096, 1):
+                    try:
+                        while True:
+                            file.write(b"x" * size)
+                    except OSError:
+                        pass
+        def clear():
+            if SMALL:
+                os.unlink(filler)
+            else:
+                resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        configure()
+        for n in range(100):
+            operation(n)
+        assert probekit.flush(20)
+        fill()
+        for n in range(100, 400):
+            operation(n, durable=n % 20 == 0)
+            time.sleep(0.005)
+        say(probekit.flush(0.5))
+        clear()
+        operation(400)
+        say(wait_for(lambda: probekit.flush(2), 30))
+        """,
+        small,
+    )
+
+    assert said == ["False", "True"]
+    scene.expect_all("w0")
+    assert 0 == scene.lost("events") == scene.lost("metrics")
+
+
+@pytest.mark.parametrize("calls", ["w", "p", "st"])
+@pytest.mark.parametrize("do", [errno.EIO, errno.ENOSPC, HALF])
+def test_a_call_that_fails_once_loses_nothing(
+    scene, ledger, shim, rng, do, calls, long_run
+):
+    """D2: whichever call it is, the process goes on and all arrives once."""
+    if do == HALF and calls == "st":
+        pytest.skip("half of an fsync is none")
+    ledger.start()
+    moments = range(1, 80) if long_run else [rng.randrange(1, 40)]
+    for at in moments:
+        process = scene.start(STEADY, environment=under(shim, do, calls=calls, at=at))
+        assert scene.finish(process) == ["True"], f"call {at}"
+        scene.expect_all(process.who)
+    assert 0 == scene.lost("events") == scene.lost("metrics")
+    with sqlite3.connect(scene.buffer) as connection:
+        assert [("ok",)] == connection.execute("PRAGMA integrity_check").fetchall()
+    connection.close()
+
+
+@pytest.mark.parametrize("do", [errno.EIO, errno.ENOSPC])
+def test_a_disk_that_fails_for_a_second_loses_nothing(scene, ledger, shim, rng, do):
+    """D2: twenty calls in a row fail, on segments and buffer alike."""
+    ledger.start()
+    at = rng.randrange(1, 60)
+    process = scene.start(STEADY, environment=under(shim, do, at=at, times=20))
+
+    said = scene.finish(process)
+    assert said == ["True"] or scene.deliver()
+    scene.expect_all(process.who)
+    assert 0 == scene.lost("events") == scene.lost("metrics")
+
+
+IN_MEMORY = """
+configure()
+for n in range(100):
+    operation(n, durable=n % 10 == 0)
+say(probekit.flush(20), probekit.status().memory_only)
+check_books()
+"""
+
+
+@pytest.mark.parametrize("kind", ["link", "dangling link", "pipe", "folder"])
+def test_what_is_no_file_is_neither_followed_nor_touched(scene, ledger, kind):
+    """D4: a planted link, pipe or folder in the buffer's place; memory takes over."""
+    scene.books_expected = False  # there is no buffer on disk
+    ledger.start()
+    scene.state.mkdir(mode=0o700)
+    victim = scene.folder / "victim"
+    if kind != "dangling link":
+        victim.write_bytes(b"precious")
+    if kind.endswith("link"):
+        scene.buffer.symlink_to(victim)
+    elif kind == "pipe":
+        os.mkfifo(scene.buffer)
+    else:
+        scene.buffer.mkdir()
+    before = stat.S_IFMT(scene.buffer.lstat().st_mode)
+
+    assert scene.run(IN_MEMORY) == ["True True"]
+    scene.expect_all("w0")
+    assert before == stat.S_IFMT(scene.buffer.lstat().st_mode)
+    assert (kind != "dangling link") == victim.exists()
+    assert not victim.exists() or victim.read_bytes() == b"precious"
+    assert 1 == sum(str(scene.buffer) in line for line in scene.spoken)
+
+
+def test_a_file_system_that_is_read_only_leaves_recording_in_memory(scene, ledger):
+    """D4: one warning; delivery goes on."""
+    scene.books_expected = False
+    ledger.start()
+    if scene.mount():
+        subprocess.run(["mount", "-o", "remount,ro", str(scene.state)], check=True)
+    else:
+        scene.state.mkdir()
+        scene.state.chmod(0o500)
+
+    assert scene.run(IN_MEMORY) == ["True True"]
+    scene.expect_all("w0")
+    assert 1 == sum(str(scene.buffer) in line for line in scene.spoken)
+
+
+def test_a_folder_that_is_missing_is_made_and_made_again(scene, ledger):
+    """D4, D6: all of the buffer is deleted while it is in use."""
+    ledger.start()
+    process = scene.start(
+        """
+        configure()
+        for n in range(100):
+            operation(n)
+        say(probekit.flush(20))
+        assert wait_for(lambda: not os.path.exists(os.path.dirname(BUFFER)))
+        for n in range(100, 300):
+            operation(n)
+            time.sleep(0.005)
+        say(wait_for(lambda: probekit.flush(2), 20))
+        """
+    )
+    assert process.stdout.readline() == "» True\n"
+    shutil.rmtree(scene.state)
+
+    assert scene.finish(process) == ["True"]
+    scene.expect_all(process.who)
+
+
+@pytest.mark.parametrize("how", ["deleted", "renamed"])
+def test_a_buffer_that_goes_away_is_noticed_and_made_anew(scene, ledger, how):
+    """D6: nothing goes on into a file that nobody can find any more."""
+    ledger.start()
+    process = scene.start(
+        """
+        configure()
+        for n in range(200):
+            operation(n)
+        say(probekit.flush(20))
+        assert wait_for(lambda: not os.path.exists(BUFFER))
+        for n in range(200, 500):
+            operation(n, durable=n % 30 == 0)
+            time.sleep(0.002)
+        say(wait_for(lambda: probekit.flush(2), 20))
+        """
+    )
+    assert process.stdout.readline() == "» True\n"
+    # The log first: SQLite looks at the main file to see what became of the others.
+    for end in ("-wal", "-shm", ""):
+        path = scene.buffer.with_name(scene.buffer.name + end)
+        if path.exists():
+            if how == "deleted":
+                path.unlink()
+            else:
+                path.rename(scene.folder / f"elsewhere{end}")
+
+    assert scene.finish(process) == ["True"]
+    scene.expect_all(process.who)
+    assert scene.buffer.exists()
+
+
+def test_a_buffer_at_its_cap_gives_up_the_oldest_and_counts_it(scene, ledger):
+    """D9: never larger than the cap and 4 MiB; what is missing is what is booked."""
+    said = scene.run(
+        """
+        configure(retention={"max_bytes": 1 << 20})
+        import random
+        largest = 0
+        for n in range(6_000):
+            operation(n, pad=random.randbytes(200).hex())
+            if n % 100 == 99:
+                time.sleep(0.04)
+                sizes = (os.path.getsize(BUFFER + end) for end in ("", "-wal")
+                         if os.path.exists(BUFFER + end))
+                largest = max(largest, sum(sizes))
+        say(largest)
+        """,
+        timeout_s=50,
+    )
+    assert int(said[0]) <= (1 << 20) + (4 << 20)
+    ledger.start()
+
+    assert scene.deliver()
+    dropped = scene.lost("events")
+    arrived = ledger.ids("plain", "w0")
+    assert 0 < dropped
+    assert 6_000 - dropped == len(arrived)
+    assert set(range(6_000 - len(arrived), 6_000)) == arrived  # the newest are kept
+    counted = sum(scene.blocks("w0").values())
+    assert 6_000 - scene.lost("metrics") == counted

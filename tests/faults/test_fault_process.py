@@ -1,0 +1,277 @@
+"""Rows P: the process is killed, told to end, starved, or raced."""
+
+import signal
+import time
+
+import pytest
+from faultscene import BLOCK, ENDLESS, wait_until
+from faultshim import KILL, under
+
+pytestmark = [pytest.mark.e2e, pytest.mark.faults]
+
+FLUSH_NS = 200_000_000
+BUSY_NS = 1_000_000_000  # a machine with more to do than it can; the pump is only late
+
+
+def kill_at_random(scene, rng, number):
+    """Let a program run for a random time; the moment at which it was killed."""
+    process = scene.start(ENDLESS)
+    assert process.stdout.readline() == "» ready\n"
+    time.sleep(rng.uniform(0.0, 0.5))
+    killed_ns = time.monotonic_ns()
+    process.send_signal(number)
+    assert scene.finish(process, code=-number) == []
+    return process.who, killed_ns
+
+
+def only_the_last_moment_is_missing(scene, who, killed_ns):
+    """Nothing durable; of the rest a tail of about a flush interval, without a hole."""
+    truth, ledger = scene.truth(who), scene.ledger
+    arrived, plain = ledger.ids("plain", who), sorted(truth.plain())
+    safe_ns = killed_ns - FLUSH_NS - BUSY_NS
+
+    assert truth.durable <= ledger.ids("durable", who)
+    assert set(plain[: len(arrived)]) == arrived & truth.plain()
+    assert [n for n in plain if n not in arrived and truth.finished[n] < safe_ns] == []
+    assert arrived | ledger.ids("durable", who) <= truth.begun
+    for block, count in scene.blocks(who).items():
+        assert count <= sum(n // BLOCK == block for n in truth.begun)
+    safe = {n for n, at_ns in truth.finished.items() if at_ns < safe_ns}
+    for block in {n // BLOCK for n in safe}:
+        wanted = sum(n // BLOCK == block for n in safe)
+        assert scene.blocks(who).get(block, 0) >= wanted
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_killed_process_loses_at_most_its_last_moment(
+    scene, rng, number, long_run, ledger
+):
+    """P1, P2: durable events never, of others the last flush interval, nothing twice."""
+    ledger.start()
+    times = 200 if long_run else {signal.SIGKILL: 20, signal.SIGTERM: 5}[number]
+    killed = [kill_at_random(scene, rng, number) for _ in range(times)]
+
+    assert scene.deliver()
+    for who, killed_ns in killed:
+        only_the_last_moment_is_missing(scene, who, killed_ns)
+    assert not ledger.doubled()
+
+
+def test_a_kill_in_the_middle_of_a_write_leaves_what_was_written_before(
+    scene, rng, shim, ledger, long_run
+):
+    """P1: half of a frame or of a page is on disk, and the next process goes on."""
+    ledger.start()
+    killed = []
+    for at in range(1, 60) if long_run else sorted(rng.sample(range(1, 60), 6)):
+        process = scene.start(ENDLESS, environment=under(shim, KILL, at=at))
+        said = scene.finish(process, code=-signal.SIGKILL)
+        killed.append((process.who, time.monotonic_ns(), said))
+
+    assert scene.deliver()
+    for who, killed_ns, said in killed:
+        if said == ["ready"]:
+            only_the_last_moment_is_missing(scene, who, killed_ns)
+    assert not ledger.doubled()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_host_that_handles_its_signal_loses_nothing(scene, rng, number, ledger):
+    """P3: its handler is called, its exit status stays, all is delivered or kept."""
+    ledger.start()
+    for _ in range(4):
+        process = scene.start(
+            """
+            configure()
+            def handler(number, frame):
+                say("handled", number)
+                sys.exit(7)
+            signal.signal(int(sys.argv[5]), handler)
+
+            @probekit.probe
+            def work(n):
+                operation(n)
+            say("ready")
+            for n in range(60_000):
+                work(n)
+                time.sleep(0.0005)
+            """,
+            int(number),
+        )
+        assert process.stdout.readline() == "» ready\n"
+        time.sleep(rng.uniform(0.0, 0.3))
+        process.send_signal(number)
+
+        assert scene.finish(process, code=7) == [f"handled {int(number)}"]
+    assert scene.deliver()
+    for who in scene.whos[:4]:
+        begun, finished = scene.truth(who).begun, scene.truth(who).finished
+        arrived = ledger.ids("plain", who)
+        assert set(finished) <= arrived <= begun  # one was interrupted half-way
+    assert not ledger.doubled()
+
+
+def test_a_receiver_that_is_down_at_first_gets_everything_once(scene, ledger):
+    """P5: the backlog is delivered when it comes back, while recording goes on."""
+    process = scene.start(
+        """
+        configure()
+        for n in range(2_000):
+            operation(n, durable=n % 100 == 0)
+        say("half")
+        for n in range(2_000, 2_400):
+            operation(n)
+            time.sleep(0.001)
+        say(probekit.flush(20))
+        """
+    )
+    assert process.stdout.readline() == "» half\n"
+    ledger.start()
+
+    assert scene.finish(process) == ["True"]
+    scene.expect_all(process.who)
+    assert 0 == ledger.repeats
+
+
+def test_what_a_process_left_behind_is_delivered_by_the_next(scene, ledger):
+    """P6: the receiver was never there, the process ended, another one starts."""
+    scene.run("configure()\nfor n in range(1_000): operation(n)")
+    ledger.start()
+
+    assert scene.deliver()
+    scene.expect_all("w0")
+    assert scene.deliver()
+    assert 0 == ledger.repeats
+
+
+def test_two_that_start_at_once_adopt_what_was_left_only_once(scene, ledger):
+    """P6: the dead left twenty segments; each record is sent by one of the two."""
+    scene.run(
+        """
+        configure(shipper="external")
+        for child in range(20):
+            if os.fork() == 0:
+                for n in range(child * 20, child * 20 + 20):
+                    operation(n, durable=True)
+                os._exit(0)
+        for child in range(20):
+            os.wait()
+        os._exit(0)
+        """
+    )
+    # Counters that were not written yet went with their process; events were durable.
+    orphans = list(scene.buffer.with_name("buffer.db.journal").glob("*.seg"))
+    assert len(orphans) >= 20
+    ledger.start()
+    racers = [scene.start("configure()\nsay(probekit.flush(20))") for _ in range(2)]
+
+    assert [["True"], ["True"]] == [scene.finish(racer) for racer in racers]
+    assert set(range(400)) == ledger.ids("durable", "w0")
+    assert not ledger.doubled()
+    assert 0 == ledger.repeats
+
+
+def test_a_host_that_may_start_no_thread_works_and_records(scene, shim, ledger, tmp_path):
+    """P14: the system refuses threads for a while; then all runs as usual."""
+    ledger.start()
+    free = tmp_path / "free"
+    said = scene.run(
+        """
+        configure()
+        for n in range(300):
+            operation(n, durable=n % 50 == 0)
+            time.sleep(0.002)
+        say(threading.active_count())
+        open(os.environ["FAULTIO_FREE"], "w").close()
+        for n in range(300, 400):
+            operation(n)
+            time.sleep(0.005)
+        say(probekit.flush(20), threading.active_count() > 1)
+        """,
+        environment={"LD_PRELOAD": str(shim), "FAULTIO_FREE": str(free)},
+    )
+
+    assert said == ["1", "True True"]
+    scene.expect_all("w0")
+
+
+def test_a_host_without_memory_for_a_thread_works_and_records(scene, ledger):
+    """P14: the address space is used up, so no thread finds room for its stack."""
+    ledger.start()
+    scene.run(
+        """
+        import resource
+        configure(shipper="external")
+        probekit.shutdown(0.1)
+        pages = int(open("/proc/self/statm").read().split()[0])
+        hard = resource.getrlimit(resource.RLIMIT_AS)[1]
+        resource.setrlimit(resource.RLIMIT_AS, (pages * 4096 + (4 << 20), hard))
+        configure(shipper="external")
+        for n in range(300):
+            operation(n)
+            time.sleep(0.001)
+        say(threading.active_count())
+        """
+    )
+
+    assert scene.deliver()
+    scene.expect_all("w0")
+
+
+def test_a_host_that_holds_every_descriptor_works_and_records(scene, ledger):
+    """P15: the segment was open before; sockets wait until there is room."""
+    ledger.start()
+    said = scene.run(
+        """
+        import resource
+        configure()
+        operation(0)
+        assert wait_for(lambda: os.path.isdir(BUFFER + ".journal")
+                        and os.listdir(BUFFER + ".journal"))
+        hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (32, hard))
+        held = []
+        try:
+            while True:
+                held.append(open(os.devnull))
+        except OSError:
+            say("full")
+        for n in range(1, 300):
+            operation(n, durable=n % 20 == 0)
+            time.sleep(0.003)
+        for each in held:
+            each.close()
+        operation(300)
+        say(probekit.flush(20))
+        """
+    )
+
+    assert said == ["full", "True"]
+    scene.expect_all("w0")
+
+
+def test_descriptors_that_stay_taken_until_the_end_cost_nothing_either(scene, ledger):
+    """P15: even the exit finds no room; the next process delivers."""
+    scene.run(
+        """
+        import resource
+        configure()
+        operation(0, durable=True)
+        hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (32, hard))
+        held = []
+        try:
+            while True:
+                held.append(open(os.devnull))
+        except OSError:
+            pass
+        for n in range(1, 200):
+            operation(n)
+            time.sleep(0.001)
+        """
+    )
+    ledger.start()
+
+    assert wait_until(lambda: scene.deliver(), 1)
+    scene.expect_all("w0")

@@ -1,0 +1,142 @@
+"""Rows S: what is on disk and on the screen is for its owner, and holds no secret."""
+
+import os
+import stat
+
+import pytest
+from faultscene import files_below
+
+pytestmark = [pytest.mark.e2e, pytest.mark.faults]
+
+SECRETS = {
+    "url": "hunter2-url",
+    "header": "hunter2-header",
+    "attribute": "hunter2-attribute",
+    "message": "hunter2-message",
+    "durable": "hunter2-durable",
+    "local": "hunter2-local",
+    "query": "hunter2-query",
+}
+
+LEAKY = """
+import logging, json
+logging.basicConfig(level=logging.DEBUG)
+S = json.loads(sys.argv[5])
+PORT = sys.argv[6]
+client = configure(exporters=[
+    f"otlp://user:{S['url']}@127.0.0.1:{PORT}?token={S['header']}"
+    if sys.argv[7] == "token" else f"otlp://user:{S['url']}@127.0.0.1:{PORT}"])
+
+@probekit.probe
+def pay(card):
+    password = S["local"]
+    raise RuntimeError(f"connecting to postgres://app:{S['message']}@db/shop failed")
+
+for n in range(3):
+    try:
+        pay("x")
+    except RuntimeError as error:
+        probekit.record_exception(error, attributes={"password": S["attribute"]})
+probekit.event("login", {"password": S["attribute"], "op.id": "x:1",
+                         "url": f"https://shop/?token={S['query']}"},
+               body=f"password={S['message']}")
+probekit.event("login", {"api_key": S["durable"], "op.id": "x:2"}, durable=True)
+probekit.count("logins", password=S["attribute"])
+probekit.flush(1)
+say(repr(client), probekit.status())
+try:
+    probekit.configure("shop", buffer=BUFFER, exporters=[f"nosuch://u:{S['url']}@h:1"])
+except probekit.ConfigError as error:
+    say(error)
+"""
+
+
+@pytest.mark.parametrize("how", ["userinfo", "token"])
+@pytest.mark.parametrize("listening", [True, False])
+def test_no_secret_is_in_a_file_a_log_a_repr_or_the_status(
+    scene, ledger, how, listening
+):
+    """S1: those of the exporter's address and those that slip into the data."""
+    import json
+
+    if listening:
+        ledger.start()
+    said = scene.run(LEAKY, json.dumps(SECRETS), ledger.port, how)
+    places = {
+        "standard output": "\n".join(said),
+        "standard error": "\n".join(scene.spoken),
+        "status": json.dumps(scene.status()),
+        "receiver": "\n".join(ledger.texts),
+    }
+    for path, data in files_below(scene.state).items():
+        places[path.name] = data.decode("latin-1")
+
+    assert said
+    assert (2 <= len(ledger.texts)) == listening
+    for kind, secret in SECRETS.items():
+        found = [where for where, text in places.items() if secret in text]
+        assert found == [], kind
+
+
+def test_every_file_is_its_owners_alone_whatever_the_umask(scene, ledger):
+    """S2: while it runs and after, of a damaged buffer that was set aside too."""
+    ledger.start()
+    text = """
+        os.umask(0)
+        configure()
+        for n in range(50):
+            operation(n, durable=True)
+        assert probekit.flush(20)
+        folder = os.path.dirname(BUFFER)
+        for place, folders, files in os.walk(folder):
+            for name in ["", *files]:
+                path = os.path.join(place, name)
+                say(oct(os.lstat(path).st_mode & 0o777), bool(name), name)
+        assert os.umask(0) == 0
+        """
+    said = scene.run(text)
+    scene.buffer.write_bytes(b"SQLite format 3\0" + os.urandom(8000))
+    for leftover in scene.state.glob("buffer.db-*"):
+        leftover.unlink()
+    said += scene.run(text)
+    after = [scene.state, *scene.state.rglob("*")]
+
+    wrong = [line for line in said if line.split()[0] != ("0o600" if "True" in line else "0o700")]
+    assert wrong == []
+    assert any(".corrupt-" in path.name for path in after)
+    assert any(".seg" in line for line in said)
+    assert [] == [
+        path
+        for path in after
+        if stat.S_IMODE(path.lstat().st_mode) != (0o700 if path.is_dir() else 0o600)
+    ]
+
+
+@pytest.mark.parametrize("name", ["buffer.db.leader", "buffer.db.write", "buffer.db.wake", "buffer.db.journal"])
+def test_no_planted_link_is_followed(scene, ledger, name):
+    """S2: whatever file of ours is a link of somebody else's, its target is safe."""
+    scene.books_expected = False
+    ledger.start()
+    scene.state.mkdir(mode=0o700)
+    victim = scene.folder / "victim"
+    if name.endswith("journal"):
+        victim.mkdir()
+    else:
+        victim.write_bytes(b"precious")
+    victim.chmod(0o644 if victim.is_file() else 0o755)
+    (scene.state / name).symlink_to(victim)
+    before = stat.S_IMODE(victim.stat().st_mode)
+    scene.run(
+        """
+        configure()
+        for n in range(50):
+            operation(n, durable=n % 10 == 0)
+        probekit.flush(2)
+        """
+    )
+
+    assert before == stat.S_IMODE(victim.stat().st_mode)
+    if victim.is_dir():
+        assert [] == list(victim.iterdir())
+    else:
+        assert b"precious" == victim.read_bytes()
