@@ -81,7 +81,9 @@ def test_every_module_with_a_command_is_in_the_table():
     }
     kinds = {module for module, _ in KINDS.values()}
 
-    assert modules | {"dashboards"} == {module for module, _ in COMMANDS.values()} | kinds
+    assert (
+        modules | {"dashboards"} == {module for module, _ in COMMANDS.values()} | kinds
+    )
 
 
 @pytest.mark.parametrize("kind", KINDS)

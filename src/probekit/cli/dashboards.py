@@ -11,11 +11,11 @@ import click
 KINDS: "dict[str, tuple[str, str]]" = {
     "grafana": (
         "dashboards_grafana",
-        "Functions, requests, errors, business and host, for seven stores.",
+        "Functions, requests, errors, business and host.",
     ),
     "kibana": (
         "dashboards_kibana",
-        "Saved objects: data views, visualisations, a dashboard.",
+        "Saved objects for Kibana and OpenSearch Dashboards.",
     ),
     "zabbix": ("dashboards_zabbix", "A template with discovery, items and triggers."),
 }

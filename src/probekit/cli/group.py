@@ -16,6 +16,7 @@ COMMANDS: "dict[str, tuple[str, str]]" = {
     ),
     "dashboards": ("dashboards", "Write dashboards for Grafana, Kibana or Zabbix."),
     "doctor": ("doctor", "Check settings, buffer, locks, exporters and clock."),
+    "export": ("export", "Send stored history to an exporter; cursors stay."),
     "run": ("run", "Run a program with probekit inside; no change to its code."),
     "query": ("query", "Run one reading SQL statement over the buffer."),
     "ship": ("ship", "Lead the buffer and deliver what it holds."),
