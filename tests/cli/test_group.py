@@ -10,7 +10,6 @@ import pytest
 
 import probekit.cli
 from probekit.cli.dashboards import KINDS
-from probekit.cli.dashboards import KINDS
 from probekit.cli.group import COMMANDS, cli
 
 FOLDER = Path(probekit.cli.__file__).parent
