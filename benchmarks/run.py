@@ -18,6 +18,7 @@ BENCHMARKS = (
     "encoding",
     "encoding_prometheus",
     "encoding_series",
+    "encoding_monitors",
     "requests_flask",
 )
 
