@@ -17,6 +17,8 @@ GROUP = "probekit.exporters"
 
 BUILTIN: "dict[str, str]" = {
     "collectd": "probekit.exporters.collectd.exporter:from_target",
+    "clickhouse": "probekit.exporters.clickhouse.exporter:from_target",
+    "clickhouse+https": "probekit.exporters.clickhouse.exporter:from_target",
     "console": "probekit.exporters.console:from_target",
     "elasticsearch": "probekit.exporters.elasticsearch.exporter:from_target",
     "elasticsearch+https": "probekit.exporters.elasticsearch.exporter:from_target",

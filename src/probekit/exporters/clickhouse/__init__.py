@@ -1,0 +1,1 @@
+"""The OpenTelemetry tables in ClickHouse."""
