@@ -90,31 +90,59 @@ def test_everything_an_application_records_comes_back(tmp_path, way):
     assert SENT == found
 
 
-def test_nrdp_acknowledges_and_nagios_has_it(tmp_path):
+@contextlib.contextmanager
+def nrdp(server, folder, port):
+    """NRDP's own PHP files behind a web server, spooling for *server*."""
     home = needed_nrdp()
-    (port,) = free_ports(1)
-    with nagios(SERVICES) as server:
-        folder = tmp_path / "nrdp"
-        folder.mkdir()
+    if not folder.exists():
+        shutil.copytree(home, folder / "server")
         settings = (home / "config.inc.php").read_text()
         settings += (
             '\n$cfg["authorized_tokens"] = array("pk-token");\n'
             f'$cfg["check_results_dir"] = "{server.spool}";\n'
             '$cfg["nagios_command_group"] = "nagios";\n'
         )
-        shutil.copytree(home, folder / "server")
         (folder / "server" / "config.inc.php").write_text(settings)
-        arguments = [command("php"), "-S", f"127.0.0.1:{port}", "-t", folder / "server"]
-        with running(arguments, folder, port):
-            url = f"nagios+nrdp://127.0.0.1:{port}/?{QUERY}&token=pk-token"
-            with Shop(tmp_path, url) as shop:
-                assert shop.delivered()
-            eventually(lambda: stored(server) == SENT, 20)
-            found = stored(server)
+    arguments = [command("php"), "-S", f"127.0.0.1:{port}", "-t", folder / "server"]
+    with running(arguments, folder, port):
+        yield f"nagios+nrdp://127.0.0.1:{port}/?{QUERY}&token=pk-token"
+
+
+def test_nrdp_acknowledges_and_nagios_has_it(tmp_path):
+    (port,) = free_ports(1)
+    folder = tmp_path / "nrdp"
+    with nagios(SERVICES) as server:
+        with nrdp(server, folder, port) as url, Shop(tmp_path, url) as shop:
+            assert shop.delivered()
+        eventually(lambda: stored(server) == SENT, 20)
+        found = stored(server)
 
     what = f"Nagios Core {nagios_version()}"
     matrix.record("`nagios+nrdp:`", what, SENT, found)
     assert SENT == found
+
+
+def test_nothing_is_lost_while_nrdp_is_away(tmp_path):
+    (port,) = free_ports(1)
+    folder = tmp_path / "nrdp"
+    with nagios(["shop.operations"]) as server:
+        with nrdp(server, folder, port) as url:
+            shop = Shop(tmp_path, url)
+            shop.ask("orders 1000")
+            assert shop.ask("flush 10")
+        with shop:
+            shop.ask("orders 1000")
+            assert not shop.ask("flush 2")
+            with nrdp(server, folder, port):
+                shop.ask("orders 500")
+                assert shop.ask("flush 30")
+
+        def counted():
+            return server.performance("shop.operations", "value")
+
+        eventually(lambda: sum(counted()) >= 2500, 20)
+
+        assert 2500 == sum(counted())  # the spool has no order within a second
 
 
 def needed_nrdp():

@@ -7,9 +7,9 @@ import sqlite3
 
 import matrix
 import pytest
-from monitors import zabbix, zabbix_version
 from servers import eventually
 from shop import CARTS, ORDERS, TEMPERATURE, VALUES, Shop
+from zabbixserver import zabbix, zabbix_version
 
 from probekit.errors import Forbidden, RetryLater
 from probekit.exporters import build

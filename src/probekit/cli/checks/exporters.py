@@ -21,7 +21,8 @@ _PORTS = {
     "graphite+pickle": 2004, "influxdb": 8086, "opentsdb": 4242, "zabbix": 10051,
     "elasticsearch": 9200, "clickhouse": 8123, "pushgateway": 9091, "kafka": 9092,
     "prometheus-remote-write": 9090, "otlp+json+https": 4318,
-    "nats": 4222, "redis": 6379, "probekit": 4319,
+    "nats": 4222, "redis": 6379, "probekit": 4319, "ganglia": 8649,
+    "nagios+nsca": 5667, "nagios+nrdp": 80, "nagios+nrdp+https": 443,
 }  # fmt: skip
 _DATAGRAMS = {"udp", "statsd", "statsd+udp", "ganglia"}
 _SERVERS = {"prometheus"}  # they are asked; they call nobody
