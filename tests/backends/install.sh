@@ -61,3 +61,7 @@ have zabbix_server || { echo "» apt: zabbix"; apt_get install zabbix-server-pgs
 have nagios4 || { echo "» apt: nagios4-core"; apt_get install nagios4-core; }
 have nsca || { echo "» apt: nsca"; apt_get install nsca nsca-client; }
 have gmond || { echo "» apt: ganglia-monitor"; apt_get install ganglia-monitor; }
+
+# noida-db and osmem, which speak Elasticsearch and OpenSearch (tests/backends/searchservers.py),
+# are in the dependency group "backends"; chdb (tests/backends/test_clickhouse.py) is left out:
+# it has more than 500 MB
