@@ -69,6 +69,13 @@ class Nagios:
             self._target, options
         )
         options.finish()
+        if isinstance(self._way, CommandFile) and (
+            self._target.hosts or not self._target.path
+        ):
+            raise ConfigError(
+                f"exporters: {self._target} must name a file: "
+                f"nagios:///path/to/nagios.cmd"
+            )
         if isinstance(self._way, Nrdp) and not self._way.has_token:
             raise options.refuse("token", "is needed: one of NRDP's authorized_tokens")
         self.contract = DeliveryContract(
@@ -130,10 +137,6 @@ def _range(
 
 
 def _command_file(target: Target, options: Options) -> _Way:
-    if target.hosts or not target.path:
-        raise ConfigError(
-            f"exporters: {target} must name a file: nagios:///path/to/nagios.cmd"
-        )
     return CommandFile(Path(target.path), options.seconds("timeout_s", 5.0, high=300.0))
 
 
