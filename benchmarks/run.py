@@ -19,6 +19,7 @@ BENCHMARKS = (
     "encoding_prometheus",
     "encoding_series",
     "encoding_monitors",
+    "encoding_stores",
     "requests_flask",
 )
 

@@ -1,4 +1,4 @@
-"""What the stores are sent, byte by byte: a change of a format is a visible difference."""
+"""What the stores are sent, byte by byte: changes of a format are visible."""
 
 import json
 from pathlib import Path
