@@ -1,3 +1,5 @@
+import pytest
+
 from probekit.buffer.retention import Retention
 from probekit.ports import DeliveryContract
 
@@ -11,6 +13,14 @@ def keep_house(buffer, **limits):
         buffer.store._retention = Retention(**limits)
     buffer.store.housekeep(deadline_s=5)
     assert buffer.books_balance()
+
+
+def let_age(buffer, clock):
+    """Housekeeping at the end of a window, for two minutes."""
+    for _ in range(3):
+        keep_house(buffer)
+        clock.advance(MINUTE)
+    keep_house(buffer)
 
 
 def windows(buffer):
@@ -165,9 +175,9 @@ def test_the_signal_that_fills_the_buffer_pays(buffer, clock, harvest, monkeypat
     with buffer.store._writing() as connection:
         from probekit.buffer.retention import step
 
-        while step(
-            connection, buffer.store._totals, Retention(), clock.now_ns - HOUR, 0.99
-        ):
+        now_ns = clock.now_ns - HOUR
+        known = connection, buffer.store._totals, Retention(), now_ns, 0.99
+        while step(*known, ageing_ns=now_ns):
             if not connection.execute("SELECT count(*) FROM event").fetchone()[0]:
                 break
     books = buffer.store.status().accounts
@@ -182,11 +192,29 @@ def test_undelivered_data_beyond_its_age_is_expired(buffer, clock, harvest):
     fill(buffer, clock, harvest, 3, events=["e"], spans=["s"])
     clock.advance(8 * 86_400)
     fill(buffer, clock, harvest, 1)
-    keep_house(buffer)
+    let_age(buffer, clock)
     books = buffer.store.status().accounts
 
     assert ({"expired": 12}, 4) == (books["metrics"].dropped, books["metrics"].stored)
     assert {"expired": 3} == books["events"].dropped == books["spans"].dropped
+
+
+@pytest.mark.parametrize("jump", ["advance", "step"])
+def test_what_grew_old_at_one_moment_can_still_be_delivered(
+    buffer, clock, harvest, jump
+):
+    """The computer was off for years, or its clock was in 1970 until now."""
+    buffer.store.register(["a"])
+    fill(buffer, clock, harvest, 3, events=["e"])
+    keep_house(buffer)
+    getattr(clock, jump)(50 * 365 * 86_400)
+    keep_house(buffer)
+    buffer.deliver("a")
+    let_age(buffer, clock)
+    books = buffer.store.status().accounts
+
+    assert (12, {}) == (books["metrics"].delivered, books["metrics"].dropped)
+    assert (3, {}) == (books["events"].delivered, books["events"].dropped)
 
 
 def test_a_parcel_that_expires_while_it_is_sent_keeps_the_books_balanced(
@@ -196,7 +224,7 @@ def test_a_parcel_that_expires_while_it_is_sent_keeps_the_books_balanced(
     fill(buffer, clock, harvest, 2)
     parcel = buffer.store.next_batch("slow", DeliveryContract(), limit=1000)
     clock.advance(8 * 86_400)
-    keep_house(buffer)
+    let_age(buffer, clock)
     buffer.store.advance("slow", parcel)
 
     assert {"expired": 8} == buffer.store.status().accounts["metrics"].dropped

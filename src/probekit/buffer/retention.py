@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from probekit.buffer import accounts
 from probekit.buffer.rollup import roll_up
 from probekit.buffer.totals import Totals
+from probekit.clock import Clock
 from probekit.model import Signal
 
 MINUTE_S = 60.0
@@ -26,6 +27,7 @@ _DROP_OLDEST = 0.95
 _POINTS_A_PASS = 5000
 _ROWS_A_PASS = 2000
 _EVERYTHING = 1 << 62
+_CHANCE_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +51,39 @@ class Retention:
     keep_s: float = 7 * 86_400.0
 
 
+class Ageing:
+    """The clock by which undelivered data grows old: one or two minutes behind.
+
+    What is too old when the buffer is opened, or becomes so by a step of the clock (a
+    computer without a battery begins in 1970), first has a chance to be delivered.
+    """
+
+    __slots__ = ("_clock", "_next", "_now_ns")
+
+    def __init__(self, clock: Clock) -> None:
+        """Begin at the first question."""
+        self._clock = clock
+        self._now_ns = 0
+        self._next: tuple[float, int] | None = None
+
+    def now_ns(self) -> int:
+        """What the wall clock said a while ago; 0 as long as that is not known."""
+        now_s, now_ns = self._clock.monotonic_s(), self._clock.wall_ns()
+        if self._next is None:
+            self._next = now_s, now_ns
+        elif now_s - self._next[0] >= _CHANCE_S:
+            self._now_ns, self._next = self._next[1], (now_s, now_ns)
+        return min(self._now_ns, now_ns)  # unless it was set back since
+
+
 def step(
     connection: sqlite3.Connection,
     totals: Totals,
     retention: Retention,
     now_ns: int,
     pressure: float,
+    *,
+    ageing_ns: int,
 ) -> bool:
     """Do one bounded piece of work in the caller's transaction.
 
@@ -64,6 +93,7 @@ def step(
         retention: The limits.
         now_ns: Wall clock, nanoseconds since 1970.
         pressure: Used share of ``max_bytes``.
+        ageing_ns: The time by which undelivered data is old; see :class:`Ageing`.
 
     Returns:
         Whether anything was done; when not, nothing is left to do.
@@ -77,7 +107,7 @@ def step(
         "tail": now_ns - int(tail_s * 1e9),
         "minutes": now_ns - int(minutes_s * 1e9),
         "keep": now_ns - int(retention.keep_s * 1e9),
-        "age": now_ns - int(retention.max_age_s * 1e9),
+        "age": ageing_ns - int(retention.max_age_s * 1e9),
     }
     passed = low["metrics"]
     return (

@@ -23,7 +23,7 @@ from probekit.buffer.meta import (
 from probekit.buffer.parcel import Parcel
 from probekit.buffer.progress import Progress, read_progress
 from probekit.buffer.reports import status_of
-from probekit.buffer.retention import Retention, step
+from probekit.buffer.retention import Ageing, Retention, step
 from probekit.buffer.snapshot import read_snapshot
 from probekit.buffer.status import BufferStatus
 from probekit.buffer.totals import Totals
@@ -66,6 +66,7 @@ class Store:
         self.path = path
         self._clock = clock
         self._retention = retention or Retention()
+        self._ageing = Ageing(clock)
         self._resource = resource
         self._database = Database(path)
         self._totals = Totals()
@@ -338,13 +339,8 @@ class Store:
             with self._reading() as connection:
                 pressure = self._used_bytes(connection) / self._retention.max_bytes
             with self._writing() as connection:
-                busy = step(
-                    connection,
-                    self._totals,
-                    self._retention,
-                    now_ns,
-                    pressure,
-                )
+                known = connection, self._totals, self._retention, now_ns, pressure
+                busy = step(*known, ageing_ns=self._ageing.now_ns())
             if not busy:
                 break
         if self.path is not None:
