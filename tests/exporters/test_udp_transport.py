@@ -1,12 +1,17 @@
 """UDP: lossy, and honest about it."""
 
+import json
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from probekit.errors import Rejected, RetryLater, TooLarge
 from probekit.exporters import build
+from probekit.exporters.jsonlines import JsonLines
 from probekit.exporters.transport.udp import UdpTransport, pack
+from probekit.histogram import Histogram
+from probekit.model import Batch, Point, Resource, Series, Window
 from probekit.testing import UdpReceiver
 from probekit.testing.contract import hostile_batch, only, sample_batch
 
@@ -68,6 +73,28 @@ def test_a_record_longer_than_a_datagram_is_refused_before_anything_is_sent(rece
 
     assert 8 == len(receiver.wait_for(8))
     assert max(map(len, receiver.datagrams)) <= 1432
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    values=st.lists(st.floats(1e-6, 1e6), min_size=300, max_size=600),
+    limit_bytes=st.integers(400, 3000),
+)
+def test_a_wide_histogram_fits_a_datagram_and_its_bounds_still_count_exactly(
+    values, limit_bytes
+):
+    value = Histogram.of(values)
+    point = Point(Series("latency", "histogram", "s"), value)
+    batch = Batch("b" * 32, Resource(), [Window(1, 0, 10**10, [point])])
+    [line] = JsonLines(limit_bytes).lines(batch)
+    told = json.loads(line)
+
+    assert len(line) <= limit_bytes
+    assert (len(values), value.sum) == (told["count"], told["sum"])
+    counted = 0
+    for bound, count in told["buckets"]:
+        counted += count
+        assert value.at_or_below(bound) == counted
 
 
 @settings(max_examples=60, deadline=None)

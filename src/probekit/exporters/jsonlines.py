@@ -7,7 +7,8 @@ Metrics: ``name``, ``kind``, ``unit``, ``attributes``, ``start``, ``end`` and ``
 the window's delta (a gauge's last value); sums also ``total``, the running total where
 the buffer knows it. Histograms have ``count``, ``sum``, ``min``, ``max`` and
 ``buckets`` instead: ``[upper bound, count]`` pairs, rising, empty ones left out, each
-counting ``(previous bound, upper bound]``.
+counting ``(previous bound, upper bound]``. Where a line has a limit, neighbours are
+added together until it fits: every bound that is left still counts exactly.
 
 Events keep their own attributes under their own keys, beside ``name``, ``time``,
 ``severity`` and, where there are any, ``body``, ``trace_id``, ``span_id``. An attribute
@@ -55,13 +56,19 @@ _encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 
 
 class JsonLines:
-    """Encodes batches; keeps what it made of each series."""
+    """Encodes batches; keeps what it made of each series.
 
-    __slots__ = ("_heads",)
+    Args:
+        limit_bytes: Histograms are made coarser until their line has at most so many
+            bytes; nothing else is cut. None for no limit.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_heads", "_limit_bytes")
+
+    def __init__(self, limit_bytes: "int | None" = None) -> None:
         """Start with an empty memory."""
         self._heads: SeriesCache[str] = SeriesCache(_head)
+        self._limit_bytes = limit_bytes
 
     def lines(self, batch: Batch) -> "list[bytes]":
         """One line for each point, event and span, in this order, without line ends."""
@@ -72,13 +79,22 @@ class JsonLines:
                 f',"start":"{rfc3339(window.start_unix_ns)}"'
                 f',"end":"{rfc3339(window.end_unix_ns)}"{tail}'
             )
-            found += [
-                f"{self._heads.of(point)}{_values(point)}{times}"
-                for point in window.points
-            ]
+            found += [self._point(point, times) for point in window.points]
         found += [_dumps(_event(event))[:-1] + tail for event in batch.events]
         found += [_dumps(_span(span))[:-1] + tail for span in batch.spans]
         return [line.encode("ascii") for line in found]
+
+    def _point(self, point: Point, times: str) -> str:
+        head = self._heads.of(point)
+        line = f"{head}{_values(point)}{times}"
+        if (
+            self._limit_bytes is not None
+            and len(line) > self._limit_bytes
+            and isinstance(point.value, Histogram)
+        ):
+            spare = self._limit_bytes - len(head) - len(times)
+            line = f"{head}{_histogram(point.value, spare)}{times}"
+        return line
 
     def document(self, batch: Batch) -> bytes:
         """All lines, each with its line end."""
@@ -125,15 +141,35 @@ def _float(value: float) -> str:
     return repr(value) if math.isfinite(value) else f'"{_odd(value)}"'
 
 
-def _histogram(value: Histogram) -> str:
+def _histogram(value: Histogram, limit_bytes: "int | None" = None) -> str:
     buckets = [
-        [BOUNDS[bin_] if bin_ < OVERFLOW_BIN else value.max, count]
+        (BOUNDS[bin_] if bin_ < OVERFLOW_BIN else value.max, count)
         for bin_, count in sorted(value.bins.items())
     ]
     text = f',"count":{value.count},"sum":{_float(value.sum)}'
     if value.count:
         text += f',"min":{_float(value.min)},"max":{_float(value.max)}'
-    return f'{text},"buckets":{_encode(buckets)}'
+    line = f'{text},"buckets":{_encode(buckets)}'
+    while limit_bytes is not None and len(line) > limit_bytes and len(buckets) > 1:
+        buckets = _coarser(buckets)
+        line = f'{text},"buckets":{_encode(buckets)}'
+    return line
+
+
+def _coarser(buckets: "list[tuple[float, int]]") -> "list[tuple[float, int]]":
+    """Half as many buckets: each takes its lower neighbour in.
+
+    Example:
+        >>> _coarser([(0.1, 1), (0.2, 2), (0.5, 3)])
+        [(0.1, 1), (0.5, 5)]
+
+    """
+    odd = len(buckets) % 2
+    pairs = zip(buckets[odd::2], buckets[odd + 1 :: 2], strict=True)
+    return [
+        *buckets[:odd],
+        *((upper, below + count) for (_, below), (upper, count) in pairs),
+    ]
 
 
 def _event(event: Event) -> "dict[str, object]":

@@ -1,7 +1,8 @@
 """JSON over UDP: one document a datagram, within a stated size.
 
-A record whose document is longer than a datagram is refused before anything is sent,
-so that it becomes a dead letter and its neighbours go; it is never cut.
+A histogram with too many buckets for a datagram goes with fewer, wider ones. Any other
+record whose document is longer is refused before anything is sent, so that it becomes a
+dead letter and its neighbours go; it is never cut.
 """
 
 from probekit.errors import Rejected
@@ -35,7 +36,7 @@ class Udp:
             self._target.addresses(None), timeout_s=timeout_s
         )
         options.finish()
-        self._encoding = JsonLines()
+        self._encoding = JsonLines(self._limit_bytes)
         self.contract = DeliveryContract(acknowledges=False, deadline_s=timeout_s)
 
     def __repr__(self) -> str:
