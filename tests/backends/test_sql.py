@@ -1,6 +1,8 @@
 """PostgreSQL, MariaDB and SQLite themselves tell what they have stored of us."""
 
 import json
+import os
+import signal
 import threading
 
 import matrix
@@ -210,6 +212,38 @@ def test_a_server_that_hangs_holds_nobody_beyond_the_deadline(tmp_path, driver):
         locked.set()
         assert eventually(lambda: sends(exporter))
         exporter.close()
+
+
+@pytest.mark.parametrize("driver", ["psycopg", "psycopg2"])
+def test_a_server_that_is_stopped_holds_nobody_beyond_the_deadline(tmp_path, driver):
+    with sqlservers.postgres(tmp_path, driver) as database:
+        exporter = build(f"{database.exporter_url}?timeout_s=1&application_name=pk")
+        exporter.send(sample_batch())
+        ((pid,),) = database.rows(
+            "SELECT pid FROM pg_stat_activity WHERE application_name = 'pk'"
+        )
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            with pytest.raises(RetryLater, match="within 1 s"):
+                exporter.send(sample_batch())
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        assert eventually(lambda: sends(exporter))
+        exporter.close()
+
+
+def test_a_connection_that_died_while_idle_costs_no_delivery(database):
+    if database.server is None:
+        pytest.skip("SQLite has no connection to lose")
+    exporter = build(f"{database.exporter_url}?prefix=idle_")
+    exporter.send(sample_batch())
+    database.server.kill()
+    database.server.start()
+    eventually(lambda: sqlservers._answers(database))
+    exporter.send(sample_batch())
+    exporter.close()
+
+    assert [(5,)] == database.rows("SELECT count(*) FROM idle_points")
 
 
 def blocking(database, until):

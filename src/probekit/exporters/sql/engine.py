@@ -56,7 +56,6 @@ def engine_of(url: str, timeout_s: float, shown: str) -> "sa.Engine":
             max_overflow=0,
             pool_size=1,
             poolclass=sa.QueuePool,
-            pool_pre_ping=True,
             pool_reset_on_return="rollback",
         )
     except ImportError as error:

@@ -8,7 +8,7 @@ nothing is double, whoever dies when.
 import re
 
 from probekit.clock import SYSTEM_CLOCK, Clock
-from probekit.errors import ConfigError, ExportError, Rejected, RetryLater
+from probekit.errors import ConfigError, Rejected, RetryLater
 from probekit.exporters.sql.engine import Door, engine_of
 from probekit.exporters.sql.refusals import as_export_error
 from probekit.exporters.sql.retention import Retention
@@ -81,29 +81,41 @@ class Sql:
 
         rows = self._rows.of(batch)
         try:
-            self._write(rows)
+            self._write_anew(rows)
         except exc.DBAPIError as error:
             self._is_ready = False  # somebody may have dropped a table
             self._known.clear()
             raise as_export_error(error, str(self._target)) from None
-        except exc.TimeoutError:
-            raise RetryLater(f"{self._target}: no free connection") from None
-        except ExportError:
-            raise
-        except Exception as error:  # a driver that cannot say a value at all
+        except (exc.StatementError, TypeError, ValueError, OverflowError) as error:
+            # A value that the driver cannot say at all.
             raise Rejected(f"{self._target}: {type(error).__name__}") from None
+        except exc.SQLAlchemyError as error:
+            raise RetryLater(f"{self._target}: {type(error).__name__}") from None
+
+    def _write_anew(self, rows: "dict[str, list[Row]]") -> None:
+        """Write; once more where only an idle connection had died in the meantime."""
+        from sqlalchemy import exc
+
+        try:
+            self._write(rows)
+        except exc.DBAPIError as error:
+            if not error.connection_invalidated:
+                raise
+            self._write(rows)
 
     def _write(self, rows: "dict[str, list[Row]]") -> None:
         if not self._is_ready:
             with self._door.transaction() as connection:
                 prepare(connection, self._tables, create=self._create)
             self._is_ready = True
-        fresh = self._fresh(rows.pop("series", []))
+        fresh = self._fresh(rows.get("series", []))
         with self._door.transaction() as connection:
             if fresh:
                 upsert(connection, self._tables.series, fresh)
-            for name, some in rows.items():
-                upsert(connection, getattr(self._tables, name), some)
+            for name in ("points", "events", "spans"):
+                some = rows.get(name)
+                if some:
+                    upsert(connection, getattr(self._tables, name), some)
             if self._retention.is_due():
                 self._retention.delete_some(connection)
         if len(self._known) > _MOST_KNOWN:
