@@ -65,3 +65,6 @@ have gmond || { echo "» apt: ganglia-monitor"; apt_get install ganglia-monitor;
 # noida-db and osmem, which speak Elasticsearch and OpenSearch (tests/backends/searchservers.py),
 # are in the dependency group "backends"; chdb (tests/backends/test_clickhouse.py) is left out:
 # it has more than 500 MB
+
+# the brokers (tests/backends/brokerservers.py); redis-server stands above
+have nats-server || { echo "» apt: nats-server"; apt_get install nats-server; }
