@@ -73,10 +73,10 @@ for _ in sys.stdin:
 class Served:
     """An application in a process of its own."""
 
-    def __init__(self, mode):
+    def __init__(self, mode, server=SERVER):
         self.times_s = []
         self._process = subprocess.Popen(
-            [sys.executable, "-c", SERVER, mode, str(CALLS)],
+            [sys.executable, "-c", server, mode, str(CALLS)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -21,6 +21,7 @@ BENCHMARKS = (
     "encoding_monitors",
     "encoding_stores",
     "requests_flask",
+    "requests_frameworks",
 )
 
 

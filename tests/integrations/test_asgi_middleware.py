@@ -283,6 +283,20 @@ def test_work_after_the_answer_is_in_the_callers_trace_still():
     assert [trace, ""] == [event.trace_id for event in Told().events]
 
 
+def test_a_request_inside_suppress_is_not_recorded():
+    with probekit.suppress():
+        get(ProbekitMiddleware(shop), "/background")
+        get(ProbekitMiddleware(shop), "/raise")
+    told = Told()
+
+    assert ([], [], [], 0) == (
+        told.of(),
+        told.of(BACKGROUND),
+        told.problems,
+        told.level(),
+    )
+
+
 def test_nothing_keeps_a_request_or_its_exception_alive():
     kept = []
 

@@ -427,6 +427,17 @@ def test_a_proxys_header_counts_where_django_believes_it(settings):
     assert ["http", "https"] == [found["url.scheme"] for found in Told().of()]
 
 
+def test_a_request_inside_suppress_is_not_recorded(asked):
+    with probekit.suppress():
+        asked("/orders/")
+    asked("/orders/7/")
+    told = Told()
+
+    assert [("/orders/<int:number>/", 200)] == told.routes()
+    assert [] == told.of(DB_OPERATIONS)
+    assert 0.0 == told.level()
+
+
 def test_nothing_of_ours_stays_on_a_request():
     answer = client().get("/orders/7/")
     gc.collect()

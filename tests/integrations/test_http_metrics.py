@@ -82,12 +82,12 @@ def test_only_exceptions_are_errors():
     )
 
 
-def test_a_handle_is_made_once_for_each_answer_and_not_kept_without_end(monkeypatch):
+def test_a_series_is_found_once_for_each_answer_and_not_kept_without_end(monkeypatch):
     monkeypatch.setattr("probekit.integrations.http._CACHE_LIMIT", 1)
     metrics = ServerMetrics()
     first = ("GET", "http", "/", "200", "HTTP/1.1", "")
-    metrics.duration(first).record(0.1)
-    metrics.duration(("GET", "http", "/b", "200", "HTTP/1.1", "")).record(0.1)
+    metrics.duration(first)(0.1)
+    metrics.duration(("GET", "http", "/b", "200", "HTTP/1.1", ""))(0.1)
 
     assert metrics.duration(first) is metrics.duration(first)
     assert 1 == len(metrics.durations)

@@ -11,6 +11,7 @@ from recorded_requests import Told
 import probekit
 from probekit.errors import ConfigError
 from probekit.integrations.wsgi import ProbekitMiddleware
+from probekit.recording.registry import REGISTRY
 
 BASE = {
     "http.request.method": "GET",
@@ -228,6 +229,27 @@ def test_the_callers_trace_is_on_what_is_recorded_during_the_request():
     assert [(trace, span), ("", "")] == [
         (event.trace_id, event.span_id) for event in first + second
     ]
+
+
+def test_a_request_inside_suppress_is_not_recorded():
+    with probekit.suppress():
+        serve(ProbekitMiddleware(shop), "/404")
+    told = Told()
+
+    assert ([], 0) == (told.of(), told.level())
+
+
+def test_a_request_during_which_recording_is_switched_off_leaves_no_level(monkeypatch):
+    def app(environ, start_response):
+        monkeypatch.setattr(REGISTRY, "enabled", False)
+        return shop(environ, start_response)
+
+    serve(ProbekitMiddleware(app), "/404")
+    monkeypatch.undo()
+    serve(ProbekitMiddleware(shop), "/404")
+    told = Told()
+
+    assert (1, 0.0) == (len(told.of()), told.level())
 
 
 def test_a_fault_of_ours_does_not_reach_the_client(monkeypatch):

@@ -5,10 +5,10 @@ here reads a body, a query or a header other than ``traceparent``.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextvars import ContextVar
 from fnmatch import translate
-from typing import Protocol, TypeAlias
+from typing import TypeAlias
 
 from probekit.errors import ConfigError
 from probekit.model import AttributeValue
@@ -38,19 +38,9 @@ _VERSIONS = {
 _CACHE_LIMIT = 2000  # as many as an instrument keeps apart; see its overflow series
 
 
-class Adds(Protocol):
-    """A bound up-down counter."""
-
-    def add(self, value: float) -> None:
-        """Add."""
-
-
-class Records(Protocol):
-    """A bound histogram."""
-
-    def record(self, value: float) -> None:
-        """Record."""
-
+# Takes one value of one series: a list's ``append``. Who calls it has looked at the
+# registry's watch, as compiled wrappers do.
+Append: TypeAlias = "Callable[[float], None]"
 
 # What tells one series of answered requests from its sisters; a plain tuple, because it
 # is made for every request: method, scheme, route template (empty: no route matched),
@@ -73,8 +63,8 @@ class ServerMetrics:
     """The two metrics of an HTTP server, with a bounded memory of bound handles.
 
     Attributes:
-        actives: (method, scheme) → handle of requests in flight.
-        durations: Answer → handle of the duration. Both hold what clients cannot make
+        actives: (method, scheme) → what counts requests in flight.
+        durations: Answer → what takes the duration. Both hold what clients cannot make
             up; what they do not hold is asked of ``active`` and ``duration``.
     """
 
@@ -93,20 +83,20 @@ class ServerMetrics:
             description="Number of active HTTP server requests.",
             ends_with_process=True,
         )
-        self.actives: dict[tuple[str, str], Adds] = {}
-        self.durations: dict[Answer, Records] = {}
+        self.actives: dict[tuple[str, str], Append] = {}
+        self.durations: dict[Answer, Append] = {}
 
-    def active(self, method: str, scheme: str) -> Adds:
-        """Give the handle that counts requests in flight; add 1, later -1, to it."""
+    def active(self, method: str, scheme: str) -> Append:
+        """Give what counts requests in flight; it wants 1, later -1."""
         key = known_method(method), known_scheme(scheme)
-        handle = self.actives.get(key)
-        if handle is None:
+        append = self.actives.get(key)
+        if append is None:
             attributes = {"http.request.method": key[0], "url.scheme": key[1]}
-            handle = self.actives[key] = self._active.bind(attributes)
-        return handle
+            append = self.actives[key] = self._active.handle(attributes).append
+        return append
 
-    def duration(self, answer: Answer) -> Records:
-        """Give the handle that takes the seconds of such requests."""
+    def duration(self, answer: Answer) -> Append:
+        """Give what takes the seconds of such requests."""
         method, scheme, route, status, protocol, error = answer
         key = (
             known_method(method),
@@ -116,12 +106,12 @@ class ServerMetrics:
             protocol if protocol in _VERSIONS else "",
             error,
         )
-        handle = self.durations.get(key)
-        if handle is None:
-            handle = self._duration.bind(attributes_of(key))
+        append = self.durations.get(key)
+        if append is None:
+            append = self._duration.handle(attributes_of(key)).append
             if len(self.durations) < _CACHE_LIMIT:
-                self.durations[key] = handle
-        return handle
+                self.durations[key] = append
+        return append
 
 
 def attributes_of(answer: Answer) -> "dict[str, AttributeValue]":

@@ -11,8 +11,8 @@ from typing import Any, Protocol
 
 from probekit.integrations.http import (
     REMOTE,
-    Adds,
     Answer,
+    Append,
     ServerMetrics,
     error_type,
     parse_traceparent,
@@ -26,6 +26,7 @@ from probekit.recording.seams import CallSpan
 KEY = "probekit.exchange"
 _REQUEST = "werkzeug.request"  # where Werkzeug leaves the request, its route with it
 _FAILED = "500"
+_DEADLINE = REGISTRY.watch.deadline
 
 
 class Exchange:
@@ -56,11 +57,15 @@ class Exchange:
         url_map: object,
     ) -> None:
         """Begin: the request counts as active from here to ``end``."""
-        self._began_s = perf_counter()
+        self._began_s = began_s = perf_counter()
         self._environ = environ
         self._start_response = start_response
         self._metrics = metrics
         self._url_map = url_map
+        # One look at the watch for all that is appended here, as compiled wrappers do.
+        if began_s > _DEADLINE[0] and REGISTRY.due():
+            self._over = True  # switched off, or a request inside ``suppress()``
+            return
         if "HTTP_TRACEPARENT" in environ:
             self._token = entered(environ["HTTP_TRACEPARENT"])
         if environ.get("SCRIPT_NAME"):
@@ -73,8 +78,8 @@ class Exchange:
                 environ_header(environ),
             )
         key = environ["REQUEST_METHOD"], environ["wsgi.url_scheme"]
-        self._active: Adds = metrics.actives.get(key) or metrics.active(*key)
-        self._active.add(1)
+        self._active: Append = metrics.actives.get(key) or metrics.active(*key)
+        self._active(1)
         environ[KEY] = self
 
     def start_response(self, status: str, headers: Any, *exc_info: Any) -> Any:
@@ -131,14 +136,15 @@ class Exchange:
         if self._over:
             return
         self._over = True
-        seconds = perf_counter() - self._began_s
+        ended_s = perf_counter()
         try:
-            self._active.add(-1)
+            self._active(-1)
             self._environ.pop(KEY, None)  # breaks the cycle between the two
             answer = self._answer()
             metrics = self._metrics
-            handle = metrics.durations.get(answer) or metrics.duration(answer)
-            handle.record(seconds)
+            append = metrics.durations.get(answer) or metrics.duration(answer)
+            if not (ended_s > _DEADLINE[0] and REGISTRY.due()):
+                append(ended_s - self._began_s)
             if self._span is not None:
                 end_request(self._span, answer, leave=not self._stays)
             if self._token is not None:

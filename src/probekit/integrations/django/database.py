@@ -7,18 +7,21 @@ parameters are not looked at.
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 from time import perf_counter
 from typing import Any
 
 from django.db import connections
 from django.db.backends.signals import connection_created
 
+from probekit.integrations.http import known_method
 from probekit.model import AttributeValue
 from probekit.recording.instruments import histogram
 
+_NO_DATABASE = "django.db.backends.dummy"
+
 # Seconds of each statement so far; None outside of a request.
-TALLY: "ContextVar[list[float] | None]" = ContextVar("probekit_db", default=None)
+_CURRENT: "ContextVar[list[float] | None]" = ContextVar("probekit_db", default=None)
 
 
 def timed(
@@ -29,7 +32,7 @@ def timed(
     context: Any,
 ) -> Any:
     """Run a statement; an ``execute_wrapper`` as Django calls them."""
-    tally = TALLY.get()
+    tally = _CURRENT.get()
     if tally is None:
         return execute(sql, params, many, context)
     began_s = perf_counter()
@@ -53,14 +56,10 @@ def _watch(*, connection: Any, **_facts: Any) -> None:
         connection.execute_wrappers.insert(0, timed)
 
 
-@contextmanager
-def tallied(tally: "list[float]") -> "Iterator[None]":
-    """Add what is executed inside to *tally*."""
-    token = TALLY.set(tally)
-    try:
-        yield
-    finally:
-        TALLY.reset(token)
+def has_databases() -> bool:
+    """Whether the project uses any: without one, requests pay nothing for it."""
+    engines = (settings["ENGINE"] for settings in connections.settings.values())
+    return any(engine != _NO_DATABASE for engine in engines)
 
 
 class DatabaseMetrics:
@@ -81,12 +80,48 @@ class DatabaseMetrics:
             description="Database statements that a request executed.",
         )
 
-    def record(self, tally: "list[float]", method: str, route: str) -> None:
-        """Take the statements of one request."""
-        if not tally:
-            return
+    def record(self, times_s: "list[float]", method: str, route: str) -> None:
+        """Take the statements of one request; at least one."""
         attributes: dict[str, AttributeValue] = {"http.request.method": method}
         if route:
             attributes["http.route"] = route
-        self._duration.record(sum(tally), attributes)
-        self._operations.record(len(tally), attributes)
+        self._duration.record(sum(times_s), attributes)
+        self._operations.record(len(times_s), attributes)
+
+
+class Tally:
+    """The statements of one request, from its making on."""
+
+    __slots__ = ("_metrics", "_times_s", "_token")
+
+    def __init__(self, metrics: DatabaseMetrics) -> None:
+        """Begin: what is executed in this context is this request's."""
+        self._metrics = metrics
+        self._times_s: list[float] = []
+        self._token: Token[list[float] | None] | None = _CURRENT.set(self._times_s)
+
+    def leave(self) -> None:
+        """Stop adding what this context executes."""
+        token, self._token = self._token, None
+        if token is None:
+            return
+        try:
+            _CURRENT.reset(token)
+        except ValueError:  # ended in another context than it began in
+            _CURRENT.set(None)
+
+    def record(self, request: Any, route: str) -> None:
+        """Record what there was of *request*, if anything, and leave."""
+        self.leave()
+        if self._times_s:
+            method = known_method(request.method or "")
+            self._metrics.record(self._times_s, method, route)
+
+    @contextmanager
+    def within(self) -> "Iterator[None]":
+        """Add what is executed inside, in whatever context that is."""
+        token = _CURRENT.set(self._times_s)
+        try:
+            yield
+        finally:
+            _CURRENT.reset(token)

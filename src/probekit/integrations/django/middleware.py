@@ -10,11 +10,21 @@ from django.conf import settings
 from django.core.exceptions import MiddlewareNotUsed
 from django.core.signals import got_request_exception
 
-from probekit.integrations.django.database import watch_connections
+from probekit.integrations.django.database import (
+    DatabaseMetrics,
+    has_databases,
+    watch_connections,
+)
 from probekit.integrations.django.routes import template_of
 from probekit.integrations.django.settings import apply_settings, excluded
-from probekit.integrations.django.visit import Metrics, Visit, exchange_of
-from probekit.integrations.http import share_trace_ids
+from probekit.integrations.django.visit import (
+    Guest,
+    Visit,
+    Watched,
+    environ_of,
+    exchange_of,
+)
+from probekit.integrations.http import ServerMetrics, share_trace_ids
 from probekit.notice import notice
 from probekit.recording.quiet import is_disabled
 
@@ -44,11 +54,14 @@ class ProbekitMiddleware:
             raise MiddlewareNotUsed("PROBEKIT_DISABLE is set")
         self.get_response = get_response
         self._excluded: re.Pattern[str] | None = excluded()
-        self._proxied = bool(settings.SECURE_PROXY_SSL_HEADER)
-        self._metrics = Metrics()
+        self._metrics = ServerMetrics()
+        self._database = DatabaseMetrics() if has_databases() else None
         self._is_async = iscoroutinefunction(get_response)
         if self._is_async:
             markcoroutinefunction(self)
+        # Django alone knows the scheme where there is no environ to ask, and where it
+        # is told to believe a proxy.
+        self._asks_django = self._is_async or bool(settings.SECURE_PROXY_SSL_HEADER)
         apply_settings()
         share_trace_ids()
         watch_connections()
@@ -75,7 +88,7 @@ class ProbekitMiddleware:
         except BaseException as error:
             visit.fail(error)
             raise
-        return visit.answered(response)
+        return visit.finish(response)
 
     async def _serve(self, request: Any) -> Any:
         visit = self._begun(request)
@@ -86,14 +99,19 @@ class ProbekitMiddleware:
         except BaseException as error:
             visit.fail(error)
             raise
-        return visit.answered(response)
+        return visit.finish(response)
 
-    def _begun(self, request: Any) -> "Visit | None":
+    def _begun(self, request: Any) -> "Watched | None":
         try:
             pattern = self._excluded
             if pattern is not None and pattern.match(request.path_info):
                 return None
-            return Visit(request, self._metrics, proxied=self._proxied)
+            outer = exchange_of(request)
+            if outer is not None:
+                return Guest(request, outer, self._database)
+            ask_django = self._asks_django or "wsgi.url_scheme" not in request.META
+            environ = environ_of(request) if ask_django else request.META
+            return Visit(request, environ, self._metrics, self._database)
         except Exception:
             notice("django-begin", "probekit: a request could not be watched")
             return None

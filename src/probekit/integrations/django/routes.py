@@ -1,20 +1,31 @@
 """Django's matched route as one template."""
 
 import re
-from functools import lru_cache
 from typing import Any
 
+_LIMIT = 2048  # routes remembered
+_templates: "dict[object, str]" = {}
 _ANCHOR = re.compile(r"(?:^|(?<=/))\^")
 
 
 def template_of(request: Any) -> str:
     """Return the template of the route that *request* matched; empty for none."""
-    match = getattr(request, "resolver_match", None)
-    route = getattr(match, "route", None)
-    return _told(route) if isinstance(route, str) else ""
+    match = request.resolver_match
+    if match is None:
+        return ""
+    route = match.route
+    return _templates.get(route) or _remembered(route)
 
 
-@lru_cache(maxsize=2048)
+def _remembered(route: object) -> str:
+    if not isinstance(route, str):
+        return ""
+    template = _told(route)
+    if len(_templates) < _LIMIT:
+        _templates[route] = template
+    return template
+
+
 def _told(route: str) -> str:
     """*route* with its slash, without the anchors of regular expressions.
 

@@ -1,31 +1,19 @@
 """One request in Django, from our middleware inward to the end of its answer.
 
-Where our WSGI or ASGI middleware stands further outside, the request is its: then the
-visit tells it the route and the errors, and keeps the database's time only.
+Where our WSGI or ASGI middleware stands further outside, the request is its: then a
+guest tells it the route and the errors, and keeps the database's time only.
 """
 
 from collections.abc import AsyncIterator
-from contextvars import Token
-from typing import Any
+from typing import Any, TypeAlias
 
 from probekit.integrations.asgi_exchange import PROTOCOLS
-from probekit.integrations.django.database import TALLY, DatabaseMetrics, tallied
+from probekit.integrations.django.database import DatabaseMetrics, Tally
 from probekit.integrations.django.routes import template_of
-from probekit.integrations.http import ServerMetrics, known_method
+from probekit.integrations.http import ServerMetrics
 from probekit.integrations.wsgi_exchange import KEY, Exchange, Stream
 from probekit.notice import notice
 from probekit.recording.registry import REGISTRY
-
-
-class Metrics:
-    """Where the figures of all requests go."""
-
-    __slots__ = ("database", "server")
-
-    def __init__(self) -> None:
-        """Make the instruments."""
-        self.server = ServerMetrics()
-        self.database = DatabaseMetrics()
 
 
 def exchange_of(request: Any) -> Any:
@@ -37,125 +25,161 @@ def exchange_of(request: Any) -> Any:
     return found
 
 
-class Visit:
-    """What is known of a request that is being answered; never raises.
+class Visit(Exchange):
+    """A request that is Django's own; never raises.
 
     Attributes:
+        tally: Its statements; None in a project without databases.
+    """
+
+    tally: "Tally | None" = None
+
+    def __init__(
+        self,
+        request: Any,
+        environ: "dict[str, Any]",
+        metrics: ServerMetrics,
+        database: "DatabaseMetrics | None",
+    ) -> None:
+        """Begin: the request counts as active from here to ``end``."""
+        super().__init__(environ, _tells_nobody, metrics, None)
+        self._request = request
+        if self._over:  # nothing is to be recorded
+            return
+        if environ is not request.META:
+            request.META[KEY] = self
+        if database is not None:
+            self.tally = Tally(database)
+
+    def finish(self, response: Any) -> Any:
+        """Take Django's response and return it; a streamed one goes on."""
+        try:
+            self._status = str(response.status_code)
+            self.streamed = response.streaming
+        except Exception:  # no response of Django's
+            notice("django-answer", "probekit: an answer could not be looked at")
+        if self.streamed:
+            watch_stream(response, self)
+        else:
+            self.end()
+        return response
+
+    def fail(self, error: BaseException) -> None:
+        """End because of an exception that nobody turns into an answer."""
+        self._find_route()
+        super().fail(error)
+
+    def end(self) -> None:
+        """Record; the second time does nothing."""
+        if self._over:
+            return
+        self._find_route()
+        super().end()
+        if self._environ is not self._request.META:
+            self._request.META.pop(KEY, None)
+        if self.tally is not None:
+            _tell(self.tally, self._request, self._route)
+
+    def _find_route(self) -> None:
+        try:
+            self._route = template_of(self._request)
+        except Exception:
+            notice("django-route", "probekit: a route could not be read")
+
+
+class Guest:
+    """A request that is known further outside already; never raises.
+
+    Attributes:
+        tally: Its statements; None in a project without databases.
         length_bytes: None: the end of a stream is its last chunk.
     """
 
     length_bytes: "int | None" = None
-    _over = False
 
-    def __init__(self, request: Any, metrics: Metrics, *, proxied: bool) -> None:
-        """Begin.
-
-        Args:
-            request: Django's.
-            metrics: Where the figures go.
-            proxied: Whether Django believes a proxy's header about the scheme.
-
-        """
+    def __init__(
+        self,
+        request: Any,
+        exchange: Any,
+        database: "DatabaseMetrics | None",
+    ) -> None:
+        """Begin."""
         self._request = request
-        self._metrics = metrics
-        outer = exchange_of(request)
-        self._is_own = outer is None
-        self._exchange: Any = outer or _exchange(
-            request, metrics.server, proxied=proxied
-        )
-        self._tally: list[float] = []
-        self._token: Token[list[float] | None] | None = TALLY.set(self._tally)
+        self._exchange = exchange
+        self._over = False
+        self.tally = None if database is None else Tally(database)
 
-    def answered(self, response: Any) -> Any:
+    def finish(self, response: Any) -> Any:
         """Take Django's response and return it; a streamed one goes on."""
-        try:
-            if self._is_own:
-                self._exchange.start_response(str(response.status_code), ())
-            if not response.streaming:
-                self.end()
-            elif getattr(response, "file_to_stream", None) is not None:
-                # The server may have quicker ways to send a file; it closes it.
-                response._resource_closers.append(self.end)  # noqa: SLF001
-            else:
-                self._stream(response)
-        except Exception:
-            notice("django-answer", "probekit: an answer could not be looked at")
+        if getattr(response, "streaming", False):
+            watch_stream(response, self)
+        else:
             self.end()
         return response
 
-    def _stream(self, response: Any) -> None:
-        self._exchange.streamed = True
-        if response.is_async:
-            self._leave()
-            response.streaming_content = _AsyncStream(
-                response.streaming_content,
-                self,
-            )
-        else:
-            response.streaming_content = Stream(response.streaming_content, self)
-        response._resource_closers.append(self.end)  # noqa: SLF001
-
     def fail(self, error: BaseException) -> None:
-        """End because of an exception that nobody turns into an answer."""
-        try:
-            self._exchange.routed(template_of(self._request))
-            if self._is_own:
-                self._exchange.fail(error)
-        except Exception:
-            notice("django-error", "probekit: an error was not recorded")
+        """End; the exception goes on to where the request is known."""
+        del error
         self.end()
 
     def end(self) -> None:
-        """Record; the second time does nothing."""
+        """Tell the route; the second time does nothing."""
         if self._over:
             return
         self._over = True
         try:
             route = template_of(self._request)
             self._exchange.routed(route)
-            if self._is_own:
-                self._exchange.end()
-                self._request.META.pop(KEY, None)
-            self._leave()
-            method = known_method(self._request.method or "")
-            self._metrics.database.record(self._tally, method, route)
+            if self.tally is not None:
+                _tell(self.tally, self._request, route)
         except Exception:
-            notice("django-end", "probekit: a request was not recorded")
+            notice("django-route", "probekit: a route could not be read")
 
-    def tallied(self) -> Any:
-        """Make a block whose statements are this request's."""
-        return tallied(self._tally)
 
-    def _leave(self) -> None:
-        token, self._token = self._token, None
-        if token is None:
-            return
-        try:
-            TALLY.reset(token)
-        except ValueError:  # ended in another context than it began in
-            TALLY.set(None)
+Watched: TypeAlias = "Visit | Guest"
+
+
+def watch_stream(response: Any, watched: Watched) -> None:
+    """Let *watched* end when the body of *response* does."""
+    try:
+        if getattr(response, "file_to_stream", None) is not None:
+            pass  # the server may have quicker ways to send a file; it closes it
+        elif response.is_async:
+            if watched.tally is not None:
+                watched.tally.leave()
+            body = _AsyncStream(response.streaming_content, watched)
+            response.streaming_content = body
+        else:
+            response.streaming_content = Stream(response.streaming_content, watched)
+        response._resource_closers.append(watched.end)  # noqa: SLF001
+    except Exception:
+        notice("django-stream", "probekit: a streamed answer could not be watched")
+        watched.end()
 
 
 class _AsyncStream:
     """An asynchronous body; each of its chunks is made in whatever task sends it."""
 
-    def __init__(self, body: Any, visit: Visit) -> None:
+    def __init__(self, body: Any, watched: Watched) -> None:
         self._body = body
         self._chunks: AsyncIterator[bytes] = aiter(body)
-        self._visit = visit
+        self._watched = watched
 
     def __aiter__(self) -> "AsyncIterator[bytes]":
         return self
 
     async def __anext__(self) -> bytes:
+        tally = self._watched.tally
         try:
-            with self._visit.tallied():
+            if tally is None:
+                return await anext(self._chunks)
+            with tally.within():
                 return await anext(self._chunks)
         except StopAsyncIteration:
-            self._visit.end()
+            self._watched.end()
             raise
         except BaseException as error:
-            self._visit.fail(error)
+            self._watched.fail(error)
             raise
 
     async def aclose(self) -> None:
@@ -163,20 +187,18 @@ class _AsyncStream:
         close = getattr(self._body, "aclose", None)
         if close is not None:
             await close()
-        self._visit.end()
+        self._watched.end()
 
 
-def _exchange(request: Any, metrics: ServerMetrics, *, proxied: bool) -> Exchange:
-    environ = request.META
-    if proxied or "wsgi.url_scheme" not in environ:
-        environ = _environ_of(request)
-    exchange = Exchange(environ, _told_nobody, metrics, None)
-    request.META[KEY] = exchange
-    return exchange
+def _tell(tally: Tally, request: Any, route: str) -> None:
+    try:
+        tally.record(request, route)
+    except Exception:
+        notice("django-db", "probekit: the statements of a request were not recorded")
 
 
-def _environ_of(request: Any) -> "dict[str, Any]":
-    """What an exchange asks of WSGI's environ."""
+def environ_of(request: Any) -> "dict[str, Any]":
+    """What an exchange asks of WSGI's environ, where Django knows better."""
     meta = request.META
     version = getattr(request, "scope", {}).get("http_version", "")
     environ = {
@@ -192,5 +214,5 @@ def _environ_of(request: Any) -> "dict[str, Any]":
     return environ
 
 
-def _told_nobody(*_head: object) -> None:
+def _tells_nobody(*_head: object) -> None:
     """Stand where a server's ``start_response`` would: Django calls that itself."""

@@ -1,0 +1,265 @@
+"""What watching adds to a request: Flask, Django and FastAPI, beside the peers.
+
+One call with a prepared environ or scope; a process for each way, turns in shuffled
+rounds, CPU time of the serving thread; see ``requests_flask``. Peers that are not
+installed are left out: install the group ``bench``.
+"""
+
+import random
+from importlib.util import find_spec
+
+from requests_flask import Served
+from table import Row, Table
+
+ROUNDS = 60
+WARM_UP = 8
+
+FLASK = """
+import sys, time
+import flask
+mode, calls = sys.argv[1], int(sys.argv[2])
+app = flask.Flask("shop")
+
+@app.get("/orders/<int:number>")
+def order(number):
+    return "order"
+
+after = lambda: None
+if mode == "probekit":
+    from probekit.integrations.flask import Probekit
+    from probekit.recording.registry import REGISTRY
+    Probekit(app)
+    REGISTRY.watch.rest_for(1e9)  # as a running pump does
+    after = REGISTRY.drain
+elif mode == "prometheus":
+    from prometheus_flask_exporter import PrometheusMetrics
+    PrometheusMetrics(app)
+elif mode == "sentry":
+    import sentry_sdk
+    from sentry_sdk.transport import Transport
+    class Nowhere(Transport):
+        def capture_envelope(self, envelope): pass
+    sentry_sdk.init(dsn="http://k@127.0.0.1/1", traces_sample_rate=1.0,
+                    transport=Nowhere())
+elif mode == "otel":
+    from opentelemetry.instrumentation.wsgi import OpenTelemetryMiddleware
+    OTEL
+    app.wsgi_app = OpenTelemetryMiddleware(app.wsgi_app)
+
+environ = app.test_request_context("/orders/7").request.environ.copy()
+environ.pop("werkzeug.request", None)
+head = lambda *_: None
+
+def ask():
+    body = app(dict(environ), head)
+    list(body)
+    body.close()
+TURNS
+"""
+DJANGO = """
+import sys, time
+import django
+from django.conf import settings
+from django.http import HttpResponse
+from django.urls import path
+mode, calls = sys.argv[1], int(sys.argv[2])
+after = lambda: None
+middleware = ["django.middleware.common.CommonMiddleware"]
+if mode == "probekit":
+    middleware.insert(0, "probekit.integrations.django.ProbekitMiddleware")
+elif mode == "prometheus":
+    middleware.insert(0, "django_prometheus.middleware.PrometheusBeforeMiddleware")
+    middleware.append("django_prometheus.middleware.PrometheusAfterMiddleware")
+elif mode == "sentry":
+    import sentry_sdk
+    from sentry_sdk.transport import Transport
+    class Nowhere(Transport):
+        def capture_envelope(self, envelope): pass
+    sentry_sdk.init(dsn="http://k@127.0.0.1/1", traces_sample_rate=1.0,
+                    transport=Nowhere())
+settings.configure(SECRET_KEY="of a benchmark", ALLOWED_HOSTS=["*"],
+                   ROOT_URLCONF=__name__, MIDDLEWARE=middleware, LOGGING_CONFIG=None)
+urlpatterns = [path("orders/<int:number>/", lambda request, number: HttpResponse("o"))]
+django.setup()
+if mode == "otel":
+    from opentelemetry.instrumentation.django import DjangoInstrumentor
+    OTEL
+    DjangoInstrumentor().instrument()
+from django.core.handlers.wsgi import WSGIHandler
+from django.test import RequestFactory
+serve = WSGIHandler()
+if mode == "probekit":
+    from probekit.recording.registry import REGISTRY
+    REGISTRY.watch.rest_for(1e9)  # as a running pump does
+    after = REGISTRY.drain
+environ = RequestFactory().get("/orders/7/").environ
+head = lambda *_: None
+
+def ask():
+    body = serve(dict(environ), head)
+    list(body)
+    body.close()
+TURNS
+"""
+FASTAPI = """
+import asyncio, sys, time
+import fastapi
+mode, calls = sys.argv[1], int(sys.argv[2])
+after = lambda: None
+app = fastapi.FastAPI()
+
+@app.get("/orders/{number}")
+async def order(number: int):
+    return number
+
+if mode == "probekit":
+    from probekit.integrations.asgi import ProbekitMiddleware
+    from probekit.recording.registry import REGISTRY
+    app.add_middleware(ProbekitMiddleware)
+    REGISTRY.watch.rest_for(1e9)  # as a running pump does
+    after = REGISTRY.drain
+elif mode == "prometheus":
+    from prometheus_fastapi_instrumentator import Instrumentator
+    Instrumentator().instrument(app)
+elif mode == "sentry":
+    import sentry_sdk
+    from sentry_sdk.transport import Transport
+    class Nowhere(Transport):
+        def capture_envelope(self, envelope): pass
+    sentry_sdk.init(dsn="http://k@127.0.0.1/1", traces_sample_rate=1.0,
+                    transport=Nowhere())
+elif mode == "otel":
+    from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
+    OTEL
+    FastAPIInstrumentor.instrument_app(app)
+scope = {
+    "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "GET",
+    "scheme": "http", "path": "/orders/7", "raw_path": b"/orders/7", "root_path": "",
+    "query_string": b"", "headers": [(b"host", b"a"), (b"accept", b"*/*")],
+    "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 80),
+}
+loop = asyncio.new_event_loop()
+
+async def receive():
+    return {"type": "http.request", "body": b"", "more_body": False}
+
+async def send(message):
+    pass
+
+def ask():
+    loop.run_until_complete(app(dict(scope), receive, send))
+TURNS
+"""
+OTEL = """
+    from opentelemetry import metrics, trace
+    from opentelemetry.sdk.metrics import MeterProvider
+    from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
+    from opentelemetry.sdk.trace.export import SpanExportResult
+    class Nothing(SpanExporter):
+        def export(self, spans): return SpanExportResult.SUCCESS
+    provider = TracerProvider()
+    provider.add_span_processor(BatchSpanProcessor(Nothing()))
+    trace.set_tracer_provider(provider)
+    metrics.set_meter_provider(MeterProvider([InMemoryMetricReader()]))
+""".strip("\n")
+TURNS = """
+for _ in sys.stdin:
+    clock = time.thread_time
+    began = clock()
+    for _ in range(calls):
+        ask()
+    print((clock() - began) / calls, flush=True)
+    after()
+"""
+# framework → (its server, mode → module that must be there)
+FRAMEWORKS = {
+    "Flask": (
+        FLASK,
+        {
+            "prometheus": "prometheus_flask_exporter",
+            "otel": "opentelemetry.instrumentation.wsgi",
+            "sentry": "sentry_sdk",
+        },
+    ),
+    "Django": (
+        DJANGO,
+        {
+            "prometheus": "django_prometheus",
+            "otel": "opentelemetry.instrumentation.django",
+            "sentry": "sentry_sdk",
+        },
+    ),
+    "FastAPI": (
+        FASTAPI,
+        {
+            "prometheus": "prometheus_fastapi_instrumentator",
+            "otel": "opentelemetry.instrumentation.fastapi",
+            "sentry": "sentry_sdk",
+        },
+    ),
+}
+GOALS = {"Flask": (1.06, 1.10), "Django": (1.03, 1.10), "FastAPI": (None, None)}
+NAMES = {
+    "prometheus": "its Prometheus exporter",
+    "otel": "OpenTelemetry, spans and metrics",
+    "sentry": "sentry, traces at 1.0",
+}
+
+
+def is_there(module):
+    """Whether a peer is installed."""
+    try:
+        return find_spec(module) is not None
+    except ImportError:
+        return False
+
+
+def measure(framework):
+    """The rows of one framework."""
+    server, peers = FRAMEWORKS[framework]
+    text = server.replace("    OTEL", OTEL).replace("TURNS", TURNS)
+    # Two processes each: the same program laid out anew differs by some percent.
+    modes = ["bare", "bare again", "probekit", "probekit again"]
+    modes += [mode for mode, module in peers.items() if is_there(module)]
+    served = {mode: Served(mode, text) for mode in modes}
+    try:
+        for round_ in range(WARM_UP + ROUNDS):
+            for mode in random.sample(modes, len(modes)):
+                served[mode].take_turn()
+            if round_ == WARM_UP - 1:
+                for one in served.values():
+                    one.times_s.clear()
+    finally:
+        for one in served.values():
+            one.stop()
+    quiet = {mode: one.quiet_us() for mode, one in served.items()}
+    bare = (quiet["bare"] + quiet["bare again"]) / 2
+    quiet["probekit"] = (quiet["probekit"] + quiet.pop("probekit again")) / 2
+    yield Row(f"bare {framework} request", bare, "µs")
+    for mode in list(quiet)[1:]:
+        goal, floor = GOALS[framework] if mode == "probekit" else (None, None)
+        yield Row(
+            f"{framework}, {NAMES.get(mode, mode)}, times bare",
+            quiet[mode] / bare,
+            "x",
+            goal=goal,
+            floor=floor,
+            note=f"{quiet[mode] - bare:+.1f} µs a request",
+        )
+
+
+def run():
+    """Measure all three; ratios against the bare application of the same run."""
+    rows = [row for framework in FRAMEWORKS for row in measure(framework)]
+    return Table(
+        "A request, by framework",
+        rows,
+        note="CPU time; quiet tenth of the rounds. OpenTelemetry's Flask line is its "
+        "WSGI middleware, on which its Flask instrumentation is built.",
+    )
+
+
+if __name__ == "__main__":
+    print(run().to_markdown())
