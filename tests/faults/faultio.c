@@ -6,6 +6,7 @@
  *   FAULTIO_TIMES  how many calls fail; 0 for all that follow
  *   FAULTIO_DO     an errno, or -1: write half, or -2: SIGKILL in the middle
  *   FAULTIO_COUNT  a file that learns at each call how many there were
+ *   FAULTIO_ARMED  calls count only once this file exists
  *   FAULTIO_FREE   no thread can be started until this file exists
  */
 #define _GNU_SOURCE
@@ -49,7 +50,8 @@ static int chosen(int fd, char call) {
 static long verdict(int fd, char call) {
     int keep = errno;
     long index, at = number("FAULTIO_AT"), times = number("FAULTIO_TIMES");
-    const char *count = getenv("FAULTIO_COUNT");
+    const char *count = getenv("FAULTIO_COUNT"), *armed = getenv("FAULTIO_ARMED");
+    if (armed && access(armed, F_OK)) { errno = keep; return 0; }
     if (!chosen(fd, call)) { errno = keep; return 0; }
     index = atomic_fetch_add(&seen, 1) + 1;
     if (count) {

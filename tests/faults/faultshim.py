@@ -24,7 +24,7 @@ def build_shim(folder):
     return library
 
 
-def under(library, do, *, path="/state/", calls="wpst", at=0, times=1, count=None):
+def under(library, do, *, path="/state/", calls="wpst", at=0, times=1, armed=None):
     """The environment of a program whose call number *at* does not go as it should."""
     environment = {
         "LD_PRELOAD": str(library),
@@ -34,6 +34,6 @@ def under(library, do, *, path="/state/", calls="wpst", at=0, times=1, count=Non
         "FAULTIO_TIMES": str(times),
         "FAULTIO_DO": str(int(do)),
     }
-    if count is not None:
-        environment["FAULTIO_COUNT"] = str(count)
+    if armed is not None:
+        environment["FAULTIO_ARMED"] = str(armed)
     return environment

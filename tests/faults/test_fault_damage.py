@@ -10,6 +10,7 @@ from faultscene import wait_until
 from probekit.buffer.fold import Fold
 from probekit.buffer.segments import SegmentWriter
 from probekit.buffer.store import Store
+from probekit.errors import BufferFailed
 from probekit.model import Event, Harvest, Series
 from probekit.ports import DeliveryContract
 
@@ -66,7 +67,7 @@ def read_by_a_leader(folder):
         fold.read()
         fold.close()
         sums, events = {}, []
-        while (parcel := store.next_batch("x", DeliveryContract())) is not None:
+        while (parcel := store.next_batch("x", DeliveryContract(), limit=10_000)) is not None:
             for window in parcel.windows:
                 for point in window.points:
                     sums[dict(point.series.attributes)["block"]] = point.value
@@ -158,3 +159,39 @@ def test_a_buffer_that_is_empty_or_garbage_is_told_from_ours(
     assert said == [f"True {size > 0}"]
     scene.expect_all("w0")
     assert size == 0 or scene.buffer.read_bytes() == garbage
+
+
+@pytest.mark.parametrize("end", ["advance", "bury", "refused"])
+def test_a_parcel_of_a_lost_file_moves_no_cursor_of_the_new_one(tmp_path, end):
+    """D6: the file went away while a send was under way; new records wait their turn."""
+    store = Store(tmp_path / "buffer.db")
+    fold = Fold(store, tmp_path / "journal")
+    writer = SegmentWriter(tmp_path / "journal")
+
+    def record(name, times):
+        writer.append(Harvest(events=[Event(1, name) for _ in range(times)]))
+        fold.read()
+        try:
+            fold.close()
+        except BufferFailed:  # the file is another one: folded anew, then committed
+            fold.close()
+
+    def waiting():
+        return store.next_batch("x", DeliveryContract(), limit=100)
+
+    store.register(["x"])
+    record("old", 5)
+    under_way = waiting()
+    for suffix in ("-wal", "-shm", ""):
+        (tmp_path / f"buffer.db{suffix}").unlink()
+    record("new", 2)
+    more = {"advance": (), "bury": ("no",), "refused": (1, "no")}[end]
+    getattr(store, end)("x", under_way, *more)
+
+    assert ["new", "new"] == [event.name for event in waiting().events]
+    books = store.status().accounts["events"]
+    assert (2, 0, 2, {}) == (
+        books.recorded, books.delivered, books.stored, dict(books.dropped)
+    )  # fmt: skip
+    writer.close()
+    store.close()

@@ -74,6 +74,7 @@ class Store:
         self._prepared = -1
         self._suspect = False
         self._buffer_id = ""
+        self._exporters: Sequence[str] = ()
 
     @property
     def gate(self) -> threading.RLock:
@@ -129,6 +130,7 @@ class Store:
         """
         with self._writing() as connection:
             cursors.register(connection, exporters)
+        self._exporters = tuple(exporters)
 
     def next_batch(
         self,
@@ -202,6 +204,8 @@ class Store:
     def advance(self, exporter: str, parcel: Parcel) -> None:
         """The parcel is delivered: the cursor moves, in one transaction."""
         with self._writing() as connection:
+            if parcel.buffer_id != self._buffer_id:
+                return  # its file is gone: the new one's numbers mean other records
             self._pass(connection, exporter, parcel)
             connection.execute(
                 "UPDATE cursor SET delivered_unix_ns = ?, last_error = '' "
@@ -220,17 +224,13 @@ class Store:
         """
         self._refuse(exporter, parcel, min(count, len(parcel)), reason)
 
-    def _refuse(
-        self,
-        exporter: str,
-        parcel: Parcel,
-        count: int,
-        reason: str,
-    ) -> None:
+    def _refuse(self, exporter: str, parcel: Parcel, count: int, reason: str) -> None:
         refusals = cursors.parcel_refusals(parcel)[:count]
         text = letter(parcel)
         now_ns = self._clock.wall_ns()
         with self._writing() as connection:
+            if parcel.buffer_id != self._buffer_id:
+                return  # likewise
             accounts.refuse(connection, refusals, "rejected")
             cursors.dead_letter(
                 connection,
@@ -388,6 +388,8 @@ class Store:
             found = os.urandom(16).hex()
             write_meta(connection, "buffer_id", found)
             write_meta(connection, "created_unix_ns", self._clock.wall_ns())
+            # Made anew under a leader: who was served before is served on.
+            cursors.register(connection, self._exporters)
         if self._resource is not None:
             keep_resource(connection, self._resource, self._clock.wall_ns())
         self._totals.load(connection, self._database.opened)
