@@ -13,6 +13,7 @@ _TRACKER = "from multiprocessing.resource_tracker import main"
 _FORK_SERVER = "from multiprocessing.forkserver import main"
 
 _started_in: "int | None" = None
+_served_from: "list[int]" = []  # the fork server of which this process is a child
 
 
 def start() -> bool:
@@ -37,14 +38,21 @@ def _start() -> bool:
     if os.environ.get(SWITCH) != "1" or _started_in == os.getpid():
         return False
     role = role_of(getattr(sys, "orig_argv", sys.argv))
-    if role == "helper":
-        return False
-    if role == "fork server":
-        os.register_at_fork(after_in_child=start)
+    if role == "fork server" and not _served_from:
+        _served_from.append(os.getpid())
+        _start_in_children()
+    if role == "helper" or os.getpid() in _served_from:
         return False
     _started_in = os.getpid()
     _configure()
     return True
+
+
+def _start_in_children() -> None:
+    """Start in the fork server's children, where their finalizers are their own."""
+    from multiprocessing.util import register_after_fork
+
+    register_after_fork(start, lambda _: start())
 
 
 def _configure() -> None:

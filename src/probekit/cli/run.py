@@ -91,6 +91,7 @@ def check(options: Mapping[str, Any]) -> None:
         ConfigError: An option cannot be used.
 
     """
+    from probekit.exporters import build
     from probekit.recording.pattern import checked_rule
     from probekit.settings import load
 
@@ -100,11 +101,9 @@ def check(options: Mapping[str, Any]) -> None:
     except ConfigError as error:
         click.echo(f"probekit: not watching: {error}", err=True)
         return
-    load(
-        service=options["service"],
-        buffer=options["buffer"],
-        exporters=options["exporters"],
-    )
+    load(service=options["service"], buffer=options["buffer"])
+    for url in options["exporters"]:
+        build(url).close()
 
 
 def command_line(

@@ -15,8 +15,10 @@ from types import (
     GeneratorType,
 )
 
-# What refers to code because it runs it.
+# What refers to code because it runs it; tuples are the constants of enclosing code
+# (or the arguments of the search itself).
 _RUNNERS = (
+    tuple,
     FunctionType,
     FrameType,
     GeneratorType,
@@ -41,12 +43,8 @@ def kept_codes(functions: Iterable[FunctionType]) -> "set[int]":
     suspects = [f.__code__ for f in functions if getrefcount(f.__code__) > alone]
     if not suspects:
         return set()
-    order = list(map(id, suspects))
     kept: set[int] = set()
     for holder in gc.get_referrers(*suspects):
-        if holder is suspects or issubclass(type(holder), _RUNNERS):
-            continue
-        held = list(map(id, gc.get_referents(holder)))
-        if type(holder) is not tuple or held not in (order, order[::-1]):
-            kept.update(held)  # not the arguments of this very call
-    return kept.intersection(order)
+        if holder is not suspects and not issubclass(type(holder), _RUNNERS):
+            kept.update(map(id, gc.get_referents(holder)))
+    return kept.intersection(map(id, suspects))
