@@ -146,6 +146,12 @@ def test_attributes_that_are_none_are_a_loss(make, drained, attributes):
     assert {("metrics", "invalid"): 1} == drained().losses
 
 
+@pytest.mark.parametrize("attributes", ["text", 7, [("a", 1)], object()])
+def test_binding_to_attributes_that_are_none_is_one_clear_error(make, attributes):
+    with pytest.raises(TypeError, match="attributes must be a mapping, got <"):
+        make(Counter, "shop.thing").bind(attributes)
+
+
 def test_attribute_values_keep_their_types_and_others_are_named(make, registry):
     """No __str__ of the application is called."""
 

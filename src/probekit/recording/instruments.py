@@ -83,6 +83,9 @@ class Instrument(Generic[B]):
             attributes: What tells this series from its sisters. Values are text,
                 bool, int, float, or sequences of them.
 
+        Raises:
+            TypeError: *attributes* is not a mapping.
+
         """
         handle = self.handle(attributes)
         bound = self._bound.get(handle.series_id)
@@ -127,7 +130,7 @@ class Instrument(Generic[B]):
         try:
             given = tuple(attributes.items())
             found = self._aliases.get(given)
-        except TypeError:  # a list among the values
+        except (AttributeError, TypeError):  # no mapping, or a list among the values
             given, found = (), None
         if found is not None:
             return found
