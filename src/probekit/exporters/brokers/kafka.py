@@ -8,7 +8,14 @@ import re
 import ssl
 from typing import Any
 
-from probekit.errors import ConfigError, ExportError, Forbidden, Rejected, TooLarge
+from probekit.errors import (
+    ConfigError,
+    ExportError,
+    Forbidden,
+    Rejected,
+    RetryLater,
+    TooLarge,
+)
 from probekit.exporters.brokers.exporter import Broker, timeout_from
 from probekit.exporters.brokers.messages import CONTENT_TYPE, SIGNAL_PLACE, Message
 from probekit.exporters.brokers.publisher import (
@@ -25,6 +32,9 @@ from probekit.exporters.urls import Target
 DEFAULT_PORT = 9092
 MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
 _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
+_NO_PRODUCER_ID = frozenset(
+    {"IncompatibleBrokerVersion", "UnknownError", "UnsupportedVersionError"}
+)
 VERDICTS: Verdicts = {
     "AuthenticationFailedError": Forbidden,
     "AuthenticationMethodNotSupported": Forbidden,
@@ -93,8 +103,13 @@ class KafkaTopic:
         )
         try:
             await made.start()
-        except BaseException:
+        except BaseException as error:
             await made.stop()
+            if self._idempotence and type(error).__name__ in _NO_PRODUCER_ID:
+                raise RetryLater(
+                    f"{self._target} gives no producer id ({type(error).__name__}); "
+                    f"idempotence=0 does without"
+                ) from None
             raise
         self._producer = made
 
