@@ -223,7 +223,7 @@ def measure(framework):
     # Two processes each: the same program laid out anew differs by some percent.
     modes = ["bare", "bare again", "probekit", "probekit again"]
     modes += [mode for mode, module in peers.items() if is_there(module)]
-    served = {mode: Served(mode, text) for mode in modes}
+    served = {mode: Served(mode.removesuffix(" again"), text) for mode in modes}
     try:
         for round_ in range(WARM_UP + ROUNDS):
             for mode in random.sample(modes, len(modes)):
