@@ -127,6 +127,7 @@ def test_a_partial_refusal_is_counted_and_not_repeated(fakes, clock):
     run(courier_of(store, exporter, clock), clock)
 
     assert [(2, "2 too old")] == store.refusals
+    assert ["2 too old"] == store.errors
     assert len(exporter.sends) == 1
     assert store.cursor == 9
 

@@ -176,6 +176,7 @@ class Courier:
     def _failed(self, parcel: Parcel, error: Exception) -> float:
         action = action_for(error)
         text = describe(error)
+        self._note(text)
         if action == "settle":
             count = int(getattr(error, "count", 0) or 0)
             self._decide(Settlement(parcel, "refused", text, count))
@@ -183,7 +184,6 @@ class Courier:
                 f"refused {self.name}", f"{self.name} refused {count} records: {text}"
             )
             return 0.0
-        self._note(text)
         if action == "halve":
             self._limit = max(1, len(parcel) // 2)
             self._cut(parcel, text)
