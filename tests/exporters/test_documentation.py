@@ -11,6 +11,7 @@ from probekit.exporters.registry import BUILTIN
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "exporters.md"
 ROOMS = {
+    "brokers",
     "clickhouse",
     "collectd",
     "console",

@@ -49,7 +49,7 @@ class JetStream:
     ) -> None:
         """Open nothing yet; raise ConfigError for a target that cannot be used."""
         self._target = target
-        self._subject = name_in(target, "subject")
+        self._subject = name_in(target)
         if not _SUBJECT.fullmatch(self._subject):
             raise ConfigError(
                 f"exporters: {target}: a subject is words joined by dots, "

@@ -63,7 +63,7 @@ class KafkaTopic:
     def __init__(self, target: Target, options: Options, timeout_s: float) -> None:
         """Open nothing yet; raise ConfigError for a target that cannot be used."""
         self._target = target
-        self._topic = name_in(target, "topic")
+        self._topic = name_in(target)
         if not _TOPIC.fullmatch(self._topic.replace(SIGNAL_PLACE, "")):
             raise ConfigError(
                 f"exporters: {target}: a topic is up to 249 letters, digits, "

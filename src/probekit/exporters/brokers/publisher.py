@@ -6,7 +6,7 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol
 
-from probekit.errors import ConfigError, ExportError, MissingExtra, RetryLater
+from probekit.errors import ExportError, MissingExtra, RetryLater
 from probekit.exporters.brokers.messages import Message
 from probekit.exporters.urls import Target
 
@@ -64,17 +64,15 @@ def client(module: str, extra: str, shown: str) -> Any:
     return found
 
 
-def name_in(target: Target, what: str) -> str:
-    """The stream, subject or topic of *target*.
+def name_in(target: Target) -> str:
+    """The stream, subject or topic of *target*; ``probekit`` when it names none.
 
-    Raises:
-        ConfigError: There is none.
+    Example:
+        >>> name_in(Target.parse("redis://h/telemetry")), name_in(Target("redis"))
+        ('telemetry', 'probekit')
 
     """
-    name = target.path.lstrip("/")
-    if not name:
-        raise ConfigError(f"exporters: {target} names no {what} behind its host")
-    return name
+    return target.path.lstrip("/") or "probekit"
 
 
 def place_of(host: str, port: int) -> str:

@@ -65,7 +65,7 @@ class RedisStream:
     def __init__(self, target: Target, options: Options, timeout_s: float) -> None:
         """Open nothing yet; raise ConfigError for a target that cannot be used."""
         self._target = target
-        self._stream = name_in(target, "stream")
+        self._stream = name_in(target)
         self._addresses = list(target.addresses(DEFAULT_PORT))
         self._timeout_s = timeout_s
         self._db = options.integer("db", 0, low=0, high=1_000_000)
