@@ -293,11 +293,25 @@ def test_scrub_takes_functions_and_names(project):
         ({"PROBEKIT_DISABLE": "nonsense"}, False),
         ({"OTEL_SDK_DISABLED": "true"}, True),
         ({"OTEL_SDK_DISABLED": "1"}, False),
+        ({"PROBEKIT_DISABLE": "0", "OTEL_SDK_DISABLED": "true"}, False),
     ],
 )
 def test_the_kill_switch_is_read_without_anything_else(environ, disabled):
     """Never an error."""
     assert disabled == is_disabled(environ)
+
+
+@pytest.mark.parametrize(
+    "code", [{"interval_s": -1}, {"exporters": 3}, {"servcie": "shop"}]
+)
+def test_the_kill_switch_is_a_way_out_of_bad_settings(code):
+    found = load(
+        environ={"PROBEKIT_DISABLE": "1", "PROBEKIT_SHIPPER": "nobody"},
+        folder=Path("/"),
+        **code,
+    )
+
+    assert found.disabled
 
 
 def test_settings_never_show_a_credential():

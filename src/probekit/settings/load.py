@@ -39,10 +39,10 @@ _SHOWN_LIMIT = 120
 def is_disabled(environ: "Mapping[str, str] | None" = None) -> bool:
     """Say whether the environment switches probekit off; never raises."""
     found = os.environ if environ is None else environ
-    return (
-        environment.switch(found.get("PROBEKIT_DISABLE", "")) is True
-        or found.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
-    )
+    own = environment.switch(found.get("PROBEKIT_DISABLE", ""))
+    if isinstance(own, bool):
+        return own
+    return found.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
 
 
 def load(
@@ -67,7 +67,8 @@ def load(
         The settings, complete; ``origins`` says where each came from.
 
     Raises:
-        ConfigError: A name is unknown or a value breaks its rule.
+        ConfigError: A name is unknown or a value breaks its rule; never while the
+            environment switches probekit off, so that this is always a way out.
 
     Threads:
         Any; reads at most two small files in each folder upward.
@@ -78,6 +79,17 @@ def load(
 
     """
     found = os.environ if environ is None else environ
+    try:
+        return _gathered(found, folder, code)
+    except ConfigError:
+        if not is_disabled(found):
+            raise
+        return _complete({"disabled": True}, {"disabled": "environment"}, found)
+
+
+def _gathered(
+    found: "Mapping[str, str]", folder: "Path | None", code: "Mapping[str, object]"
+) -> Settings:
     values: dict[str, Any] = {}
     origins: dict[str, str] = {}
     strict = False
