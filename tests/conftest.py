@@ -1,6 +1,12 @@
 """What holds for all tests."""
 
+import signal
 from pathlib import Path
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A runner in the background hands down "ignore"; programs under test must hear
+    # Ctrl-C as they would in a terminal. A handler becomes the default at exec.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_ignore_collect(collection_path: Path) -> "bool | None":
