@@ -131,20 +131,20 @@ class Ledger:
 class CuttingProxy:
     """Forwards to a receiver and resets connections at random moments.
 
-    Each connection draws its fate: whole; cut after some bytes of the request; or,
-    the one that matters, cut when the answer is there and has not been passed on.
+    Some connections after a few bytes of the request; and, the one that matters, many
+    when the answer is there and has not been passed on.
 
     Args:
         target_port: Of the receiver, on loopback.
         rng: Source of chance.
-        cut_ratio: Share of connections that are cut.
+        cut_ratio: Share of answers that are cut off.
 
     Attributes:
         cut_answers: How many answers were kept back.
         cut_requests: How many requests did not arrive whole.
     """
 
-    def __init__(self, target_port, rng, cut_ratio=0.6):
+    def __init__(self, target_port, rng, cut_ratio=0.4):
         self._target_port = target_port
         self._rng = rng
         self._cut_ratio = cut_ratio
@@ -171,23 +171,31 @@ class CuttingProxy:
                 return
             threading.Thread(target=self._serve, args=(client,), daemon=True).start()
 
-    def _fate(self):
+    def _cuts_request(self):
+        """After how many bytes this connection's request is cut; None for not."""
         with self._lock:
-            if self._rng.random() >= self._cut_ratio:
-                return None, None
-            if self._rng.random() < 0.7:
-                return None, self._rng.randrange(2)  # so many answers pass first
-            return self._rng.randrange(1, 4000), None
+            if self._rng.random() < self._cut_ratio / 4:
+                return self._rng.randrange(1, 4000)
+            return None
+
+    def _cuts_answer(self):
+        """Whether this answer stays here; the first one always does."""
+        with self._lock:
+            cut = self._cut_ratio > 0 and (
+                not self.cut_answers or self._rng.random() < self._cut_ratio
+            )
+            self.cut_answers += cut
+            return cut
 
     def _serve(self, client):
-        request_bytes, answers = self._fate()
+        request_bytes = self._cuts_request()
         try:
             server = socket.create_connection(("127.0.0.1", self._target_port), 5)
         except OSError:
             self._reset(client)
             return
         back = threading.Thread(
-            target=self._answers, args=(server, client, answers), daemon=True
+            target=self._answers, args=(server, client), daemon=True
         )
         back.start()
         passed = 0
@@ -207,16 +215,12 @@ class CuttingProxy:
         server.close()
         client.close()
 
-    def _answers(self, server, client, answers):
+    def _answers(self, server, client):
         with contextlib.suppress(OSError):
             while data := server.recv(65536):
-                if answers is not None:
-                    if answers == 0 and self._cut_ratio:
-                        with self._lock:
-                            self.cut_answers += 1
-                        self._reset(client)
-                        return
-                    answers -= 1
+                if self._cuts_answer():
+                    self._reset(client)
+                    return
                 client.sendall(data)
 
     @staticmethod

@@ -208,7 +208,7 @@ class Scene:
         return sum(self.status()["dropped"][signal].values())
 
     def mount(self, size="2m"):
-        """Put the buffer's folder on a small file system; False where that is barred."""
+        """Put the buffer's folder on a small file system; False where one may not."""
         self.state.mkdir(mode=0o700)
         done = subprocess.run(
             ["mount", "-t", "tmpfs", "-o", f"size={size},mode=0700", "none",
@@ -221,7 +221,7 @@ class Scene:
         return True
 
     def audit(self):
-        """What holds after every fault: books balance, nothing stray, one line a cause."""
+        """What holds after every fault: the books balance, nothing strays."""
         for process in self._processes:
             assert process.returncode is not None, "a program was left running"
         traces = [line for line in self.spoken if "Traceback" in line]

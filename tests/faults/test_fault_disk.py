@@ -12,6 +12,8 @@ from faultshim import HALF, under
 
 pytestmark = [pytest.mark.e2e, pytest.mark.faults]
 
+LONG = os.environ.get("PROBEKIT_FAULTS") == "long"
+
 STEADY = """
 configure()
 operation(0)
@@ -82,15 +84,13 @@ def failing(scene, shim, do, **where):
 
 @pytest.mark.parametrize("calls", ["w", "p", "st"])
 @pytest.mark.parametrize("do", [errno.EIO, errno.ENOSPC, HALF])
-def test_a_call_that_fails_once_loses_nothing(
-    scene, ledger, shim, rng, do, calls, long_run
-):
+def test_a_call_that_fails_once_loses_nothing(scene, shim, rng, do, calls):
     """D2: whichever call it is, the process goes on and all arrives once."""
     if do == HALF and calls == "st":
         do = errno.EINTR  # half of an fsync is none
-    ledger.start()
+    scene.ledger.start()
     few = {"w": 12, "p": 40, "st": 4}[calls]
-    moments = range(1, few) if long_run else [rng.randrange(1, few)]
+    moments = range(1, few) if LONG else [rng.randrange(1, few)]
     for at in moments:
         said, who = failing(scene, shim, do, calls=calls, at=at)
         assert said == ["True"], f"call {at}"
@@ -130,7 +130,9 @@ def test_a_disk_that_fails_at_the_start_costs_the_file_and_no_data(
         )
         assert scene.finish(process) == ["True"], f"call {at}"
         scene.expect_all(process.who)
-    said = scene.run("configure()\nsay(probekit.flush(5), probekit.status().memory_only)")
+    said = scene.run(
+        "configure()\nsay(probekit.flush(5), probekit.status().memory_only)"
+    )
 
     assert said == ["True False"]
 

@@ -13,15 +13,13 @@ pytestmark = [pytest.mark.e2e, pytest.mark.faults]
 
 @pytest.fixture
 def proxy(ledger, rng):
-    """Between programs and the ledger; cuts more than half of all connections."""
+    """Between programs and the ledger; cuts many answers off."""
     made = CuttingProxy(ledger.port, rng)
     yield made
     made.close()
 
 
-def test_answers_that_are_cut_off_cost_repeats_and_nothing_else(
-    scene, ledger, proxy
-):
+def test_answers_that_are_cut_off_cost_repeats_and_nothing_else(scene, ledger, proxy):
     """N9: sent again byte for byte, so a receiver that recognises it counts once."""
     ledger.start()
     url = f"otlp://127.0.0.1:{proxy.port}"
@@ -44,12 +42,11 @@ def test_answers_that_are_cut_off_cost_repeats_and_nothing_else(
     assert scene.deliver(sink=url)
     scene.expect_all("w0")
     assert proxy.cut_answers
-    assert ledger.repeats <= proxy.cut_answers
+    # A connection cut in a later request may have had an answer under way.
+    assert ledger.repeats <= proxy.cut_answers + proxy.cut_requests
 
 
-def test_a_process_killed_before_the_answer_is_no_reason_to_count_twice(
-    scene, ledger
-):
+def test_a_process_killed_before_the_answer_is_no_reason_to_count_twice(scene, ledger):
     """N9: the receiver has it, the cursor does not; the next sends the same bytes."""
     ledger.delay_s = 0.3
     ledger.start()

@@ -374,7 +374,7 @@ class Store:
             self._database.check()
         try:
             yield
-        except BufferCorrupt:
+        except (BufferCorrupt, TypeError, ValueError):  # or a row that nobody wrote
             self._suspect = True
             raise
 
