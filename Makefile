@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 CHECK_PATHS := src tests examples benchmarks
 
-.PHONY: help demo test unit e2e backends check format bench docs clean
+.PHONY: help demo test unit e2e backends suites check format bench docs clean
 
 help:  ## Show these words
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -55,6 +55,9 @@ e2e: $(VENV)/.made-test
 backends: $(VENV)/.made-backends  ## Install the real backend servers and run the tests against them
 	@tests/backends/install.sh
 	@$(BIN)/python -m pytest -q -m backend tests
+
+suites: $(VENV)/.made  ## Run other people's test suites with every function timed, and compare
+	@$(BIN)/python tests/instrument/suites.py var/suites
 
 check: $(VENV)/.made-dev  ## Lint, format, types, import walls, spelling
 	@echo "» ruff";         $(BIN)/ruff check $(CHECK_PATHS)

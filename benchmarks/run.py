@@ -15,6 +15,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 BENCHMARKS = (
     "recording",
+    "instrument",
     "encoding",
     "encoding_prometheus",
     "encoding_series",

@@ -74,7 +74,7 @@ class Stage:
         code = "import probekit; probekit.configure(); probekit.flush(5.0)"
         environ = {**self.environ, "PROBEKIT_BUFFER": str(self.buffer)}
         subprocess.run([sys.executable, "-c", code], env=environ, check=True)
-        with sqlite3.connect(self.buffer) as connection:
+        with contextlib.closing(sqlite3.connect(self.buffer)) as connection:
             rows = connection.execute(
                 "SELECT calls FROM v_functions WHERE function = ?", (function,)
             )

@@ -6,6 +6,7 @@ import pickle
 import sys
 import threading
 import types
+import weakref
 
 import pytest
 
@@ -184,6 +185,33 @@ def test_uninstrument_puts_back_the_very_code(any_shop):
     assert all(vars(f) == given for f, (_, given) in codes.items())
     assert before == (dict(vars(cart)), dict(vars(cart.Cart)))
     assert [] == shop.names_timed()
+
+
+def test_what_was_put_back_may_be_timed_again(any_shop):
+    """As often as one likes."""
+    shop = any_shop
+    module = shop.load("twice", "def f(): return 1")
+    shop.instrument("twice")
+    kept = list(shop.instrumentation)
+    shop.instrumentation.undo()
+    shop.instrument("twice")
+    module.f()
+
+    assert 1 == len(kept) == shop.calls("twice.f")
+
+
+@needs_weaving
+def test_nothing_of_ours_stays_when_everything_is_put_back(shop):
+    """Not even where the garbage collector cannot see: inside code."""
+    module = shop.load("leaves", "def f(): return 1\ndef g(): return 2")
+    shop.instrument("leaves")
+    stitches = [weakref.ref(each) for each in shop.instrumentation]
+    del module.g
+    shop.drain()
+    shop.instrumentation.undo()
+    gc.collect()
+
+    assert [None, None] == [each() for each in stitches]
 
 
 def test_functions_made_from_timed_code_come_back_too(shop):

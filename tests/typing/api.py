@@ -147,3 +147,27 @@ async def hourly(a: int) -> bytes:
 
 nightly_keeps_its_type: Callable[[int], str] = nightly
 hourly_keeps_its_type: Callable[[int], Awaitable[bytes]] = hourly
+
+
+@probekit.probe
+class Basket:
+    def add(self, item: str) -> int:
+        return len(item)
+
+    @classmethod
+    def empty(cls) -> "Basket":
+        return cls()
+
+
+basket_is_a_class: "type[Basket]" = Basket
+its_methods_keep_their_type: int = Basket.empty().add("x")
+
+probekit.instrument(
+    "shop.*",
+    "other",
+    exclude=["shop.vendor.*"],
+    min_duration_s=0.5,
+    properties=True,
+    dunders=False,
+)
+probekit.uninstrument()

@@ -79,6 +79,7 @@ class Instrumentation:
                     stitch.untie()
                     function.__code__ = stitch.original  # a copy's, too
                     self._stitches.remove(stitch)
+                    stitch.let_go()
                     return
 
     def undo(self) -> None:
@@ -92,6 +93,8 @@ class Instrumentation:
                 stitch.untie()
             if stitches:
                 self._untie_copies(stitches)
+            for stitch in stitches:
+                stitch.let_go()
 
     def _weave_all(self, module: ModuleType, rule: Rule) -> None:
         # All of them first: what is woven may show the search something new.
@@ -134,6 +137,14 @@ class Instrumentation:
             if type(each) is FunctionType and id(each.__code__) in originals:
                 each.__code__ = originals[id(each.__code__)]
 
+    def _bury(self) -> None:
+        """Drop the stitches of functions that are gone."""
+        with self._lock:
+            gone = [each for each in self._stitches if each.function is None]
+            for stitch in gone:
+                self._stitches.remove(stitch)
+                stitch.let_go()
+
     def _has_news(self, module: ModuleType) -> bool:
         if module.__name__ != "__main__":
             return True
@@ -150,6 +161,7 @@ class Instrumentation:
         that were reloaded.
         """
         del observer
+        self._bury()
         self._thermostat.look()
         names = {"__main__", *self._finder.reloaded}
         self._finder.reloaded -= names

@@ -140,9 +140,22 @@ class Stitch:
         self._exchange(self.original)
         self.is_hot = False
 
+    def let_go(self) -> None:
+        """Forget the codes that were made here; they hold this object.
+
+        The garbage collector does not look into code, so it would never see that the
+        two only hold each other.
+        """
+        self.code = self.original
+        if self.hot is not None:
+            self.hot.code = None
+
     def owns(self, code: CodeType) -> bool:
         """Whether *code* was made here."""
-        return code is self.code or (self.hot is not None and code is self.hot.code)
+        hot = self.hot
+        if hot is not None and code is hot.code:
+            return True
+        return code is self.code and code is not self.original
 
     def calls(self) -> int:
         """Calls not drained yet; while it is hot, all since it first was."""

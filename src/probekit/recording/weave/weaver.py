@@ -145,21 +145,24 @@ def _guards(
     for guard in theirs:
         if guard.end <= begin:
             continue
-        start = max(guard.start, begin)
-        whole += (Guard(at, start, -1, 0, lasti=False), guard._replace(start=start))
-        at = guard.end
+        first, last, target, depth, lasti = guard
+        start = max(first, begin)
+        whole.append(Guard(at, start, -1, 0, lasti=False))
+        whole.append(Guard(start, last, target, depth, lasti))
+        at = last
     whole.append(Guard(at, end, -1, 0, lasti=False))
     pieces: list[Guard] = []
     starts = [site.start for site in returns]
-    for guard in whole:
-        at = guard.start
+    for at, end, target, depth, lasti in whole:
         for site in returns[bisect_left(starts, at) :]:
-            if site.start >= guard.end:
+            if site.start >= end:
                 break
-            pieces.append(guard._replace(start=at, end=site.start))
-            at = site.end
-        pieces.append(guard._replace(start=at))
-    return [piece for piece in pieces if piece.start < piece.end]
+            if at < site.start:
+                pieces.append(Guard(at, site.start, target, depth, lasti))
+            at = site.end  # noqa: PLW2901 - what is left of it
+        if at < end:
+            pieces.append(Guard(at, end, target, depth, lasti))
+    return pieces
 
 
 def _epilogue_at(layout: Layout, site: Site, parts: Snippets) -> int:
