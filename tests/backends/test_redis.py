@@ -197,6 +197,20 @@ def long_batch():
     return dataclasses.replace(batch, windows=(), spans=(), events=(event,))
 
 
+def test_a_user_with_the_rights_of_the_page_is_enough(server):
+    rights = ["+ping", "+eval", "+exists", "+xadd", "+set", "~{telemetry}:*"]
+    asked(server, "ACL", "SETUSER", "u", "on", ">p", "~telemetry", *rights)
+    exporter = build(f"redis://u:p@127.0.0.1:{server.port}/telemetry")
+    exporter.send(sample_batch())
+    exporter.close()
+    elsewhere = build(f"redis://u:p@127.0.0.1:{server.port}/elsewhere")
+    with pytest.raises(Forbidden):
+        elsewhere.send(sample_batch())
+    elsewhere.close()
+
+    assert 3 == len(stream(server).messages)
+
+
 def test_a_wrong_password_keeps_the_data_and_is_not_shown(tmp_path):
     with brokerservers.redis(tmp_path, "--requirepass", "right") as server:
         for credentials in ("", f":{SECRET}@"):
@@ -224,6 +238,13 @@ def test_a_certificate_is_verified_by_the_authority_of_the_url_alone(tmp_path):
         with pytest.raises(RetryLater):
             plain.send(sample_batch())
         plain.close()
+
+
+def test_a_fork_sends_over_a_connection_of_its_own_and_nobody_prints(server):
+    assert (0, "") == brokerservers.said_by_forks(url(server))
+    owners = {key.partition(":")[0] for key in stream(server).keys}
+
+    assert {"parent", "child", "parent-again"} == owners
 
 
 def test_the_second_host_answers_when_the_first_does_not(server):

@@ -216,6 +216,23 @@ def test_the_loop_leaves_no_connection_open_when_it_is_discarded():
     assert not loop.is_open
 
 
+def test_a_loop_that_was_running_when_we_were_forked_is_neither_run_nor_closed(
+    monkeypatch,
+):
+    kept = []
+    monkeypatch.setattr("probekit.exporters.brokers.loop._ABANDONED", kept)
+    loop = PrivateLoop("h:1", 1.0)
+
+    async def forked():
+        loop.discard()
+
+    loop.run(forked(), Deadline(2.0, "h:1"))
+    (left,) = kept
+
+    assert not left.is_closed()
+    left.close()
+
+
 def test_a_name_that_is_not_known_raises_an_error_of_the_system():
     loop = PrivateLoop("h:1", 1.0)
     with pytest.raises(OSError, match="look-up"):

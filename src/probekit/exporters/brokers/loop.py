@@ -18,6 +18,9 @@ from probekit.exporters.transport.deadline import Deadline
 from probekit.exporters.transport.resolve import Resolver
 
 T = TypeVar("T")
+# Loops that were running when their process was forked: the child can neither run nor
+# close its copy, and collecting it would print.
+_ABANDONED: "list[_Loop]" = []
 _GRACE_S = 0.1  # for clients to end their tasks when they are cancelled
 
 
@@ -25,8 +28,8 @@ class _Loop(asyncio.SelectorEventLoop):
     """Looks names up with a deadline, and shares nothing with a forked child."""
 
     def __init__(self, resolver: Resolver, where: str) -> None:
-        # poll keeps its list in the process: a child that closes its copy of an epoll
-        # descriptor's members would take them from its parent, too.
+        # poll keeps its list in the process. An epoll descriptor is shared with forked
+        # children: what they take off its list is off their parent's, too.
         super().__init__(selectors.PollSelector())
         self._resolver = resolver
         self._where = where
@@ -124,7 +127,9 @@ class PrivateLoop:
         loop, self._loop = self._loop, None
         if loop is None:
             return
-        if self._pid == os.getpid():
+        if loop.is_running():  # in the parent we were forked from, and never again
+            _ABANDONED.append(loop)
+            return
+        with contextlib.suppress(Exception):  # a client that resists being ended
             loop.run_until_complete(loop.end())
-        with contextlib.suppress(Exception):  # the parent's: our copies are closed
-            loop.close()
+        loop.close()
