@@ -24,6 +24,18 @@ def raw_fork():
     time.sleep(0.001)
     return ctypes.PyDLL(None).fork()
 
+def lives(pid):
+    # A raw-forked child may hang inside the interpreter before any of our code runs
+    # (a thread of the parent waited for the GIL): it is ended and another one made.
+    end = time.monotonic() + 5
+    while os.waitpid(pid, os.WNOHANG) == (0, 0):
+        if time.monotonic() > end:
+            os.kill(pid, 9)
+            os.waitpid(pid, 0)
+            return False
+        time.sleep(0.002)
+    return True
+
 def configure(**more):
     given = {"buffer": BUFFER, "exporters": [SINK], "interval_s": 0.5,
              "host_metrics": False}
