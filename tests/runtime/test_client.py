@@ -49,6 +49,22 @@ def test_configuring_anew_loses_nothing_and_leaves_no_thread(stage):
     assert stage.totals()["shop.first"] == stage.totals()["shop.second"] == 1
 
 
+def test_configuring_again_and_again_leaves_no_descriptor(stage):
+    out = stage.run(
+        """
+        open_now = []
+        for interval_s in (0.5, 0.6, 0.7, 0.8):
+            configure(interval_s=interval_s)
+            print(probekit.flush(10))
+            probekit.shutdown()
+            open_now.append(len(os.listdir("/dev/fd")))
+        print(open_now[0] == open_now[-1])
+        """,
+    )
+
+    assert out.split() == ["True"] * 5
+
+
 def test_a_refused_setting_leaves_what_runs_as_it_is(stage):
     """ConfigError; the old presence goes on."""
     out = stage.run(

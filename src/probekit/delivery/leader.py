@@ -186,6 +186,6 @@ class Leader:
             self._office.store.close()
             self._office.bell.close()
             if self._office.lock is not None:
-                self._office.lock.release()
+                self._office.lock.close()
         except Exception as error:
             notice("leader-end", f"the buffer was not closed: {error!r}")
