@@ -115,7 +115,7 @@ def test_everything_an_application_records_stands_in_the_stream(server, tmp_path
     async def version(connection):
         return str(connection.connected_server_version)
 
-    name = f"nats-server {asked(server, version)}"
+    name = asked(server, version).strip("<>").replace("nats server v", "nats-server ")
     matrix.record("`nats:` (JetStream)", name, SENT, found)
     assert SENT == found
 
