@@ -37,17 +37,6 @@ def wounded(data, rng):
     return bytes(data), at
 
 
-def torn_page(data, rng):
-    """*data* with a whole page gone: what SQLite can find out; flips it cannot."""
-    data = bytearray(data)
-    at = 4096 * rng.randrange(len(data) // 4096)
-    kind = rng.choice(["cut", "zero", "garbage"])
-    if kind == "cut":
-        return bytes(data[:at])
-    data[at : at + 4096] = bytes(4096) if kind == "zero" else rng.randbytes(4096)
-    return bytes(data)
-
-
 def written_segment(folder):
     """A segment of twenty frames, and where each of them ends."""
     table = [Series("ops", "counter", "", (("block", str(n)),)) for n in range(FRAMES)]
@@ -112,40 +101,6 @@ def test_no_wrong_record_is_ever_read_from_a_damaged_segment(rng, long_run, tmp_
         if len(events) < FRAMES and not cut_between_frames:
             assert books["metrics"].dropped, "a loss without a number"
         shutil.rmtree(folder)
-
-
-def test_a_damaged_buffer_never_stops_its_application(scene, rng, ledger, long_run):
-    """It runs on; what does not arrive lies in the damaged file, which is kept."""
-    scene.run("configure()\nfor n in range(300): operation(n, pad='x' * 200)")
-    pristine = scene.buffer.read_bytes()
-    ledger.start()
-    for turn in range(40 if long_run else 4):
-        for leftover in scene.state.glob("buffer.db-*"):
-            leftover.unlink()
-        damaged = torn_page(pristine, rng)
-        scene.buffer.write_bytes(damaged)
-        kept = set(scene.state.glob("*.corrupt-*"))
-        said = scene.run(
-            """
-            configure()
-            for n in range(100):
-                operation(n, durable=n % 10 == 0)
-            say(wait_for(lambda: probekit.flush(2), 20))
-            say(probekit.status().memory_only)
-            """
-        )
-        who = scene.whos[-1]
-        missing = scene.truth(who).plain() - ledger.ids("plain", who)
-
-        delivered, in_memory = (word == "True" for word in said)
-        assert delivered, f"turn {turn}"
-        if in_memory:  # its first page is gone: it might be anybody's
-            assert not missing
-            assert damaged == scene.buffer.read_bytes()
-        elif missing:
-            assert set(scene.state.glob("*.corrupt-*")) - kept
-    assert len(list(scene.state.glob("*.corrupt-*"))) <= 3
-    scene.books_expected = not in_memory
 
 
 @pytest.mark.parametrize("size", [0, 1, 4096])
