@@ -184,6 +184,59 @@ def test_methods_that_clients_make_up_are_one_series():
     assert {"_OTHER"} == {found["http.request.method"] for found in Told().of()}
 
 
+@pytest.fixture
+def without_databases(monkeypatch):
+    """As in a project that has none: requests go a shorter way."""
+    monkeypatch.setattr(
+        "probekit.integrations.django.middleware.has_databases", lambda: False
+    )
+
+
+@pytest.mark.usefixtures("without_databases")
+@pytest.mark.parametrize(
+    "path, route, status",
+    [
+        ("/orders/7/", "/orders/<int:number>/", 200),
+        ("/orders/", "/orders/", 200),
+        ("/async/orders/7/", "/async/orders/<int:number>/", 200),
+        ("/nothing/", "", 404),
+        ("/broken/", "/broken/", 500),
+        ("/stream/", "/stream/", 200),
+        ("/file/", "/file/", 200),
+    ],
+)
+def test_without_databases_a_request_is_told_the_same(asked, path, route, status):
+    trace, span = "a" * 32, "b" * 16
+    with probekit.suppress():
+        asked(path)
+    asked(path, headers={"traceparent": f"00-{trace}-{span}-01"})
+    told = Told()
+
+    assert [(route, status)] == told.routes()
+    assert [] == told.of(DB_OPERATIONS)
+    assert 0.0 == told.level()
+    assert {trace} >= {event.trace_id for event in told.events}
+    assert [status == 500] == [len(told.problems) == 1]
+
+
+@pytest.mark.usefixtures("without_databases")
+def test_without_databases_nothing_of_ours_stays_on_a_request():
+    answer = client().get("/orders/7/")
+
+    assert not [key for key in answer.wsgi_request.META if "probekit" in key]
+
+
+@pytest.mark.usefixtures("without_databases")
+def test_without_databases_a_fault_of_ours_does_not_reach_the_client(monkeypatch):
+    def fall(*_, **__):
+        raise RuntimeError
+
+    for place in ("http.ServerMetrics.active", "http.ServerMetrics.duration"):
+        with monkeypatch.context() as patch:
+            patch.setattr(f"probekit.integrations.{place}", fall)
+            assert 200 == ask("/orders/7/")[0]
+
+
 # -- the database ----------------------------------------------------------------------
 
 

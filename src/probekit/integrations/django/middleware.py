@@ -18,16 +18,20 @@ from probekit.integrations.django.database import (
 from probekit.integrations.django.routes import template_of
 from probekit.integrations.django.settings import apply_settings, excluded
 from probekit.integrations.django.visit import (
+    FullVisit,
     Guest,
     Visit,
     Watched,
     environ_of,
     exchange_of,
+    tells_nobody,
 )
 from probekit.integrations.http import ServerMetrics, share_trace_ids
+from probekit.integrations.wsgi_exchange import KEY
 from probekit.notice import notice
 from probekit.recording.quiet import is_disabled
 
+SCHEME = "wsgi.url_scheme"  # what only an environ of WSGI has
 GetResponse: TypeAlias = "Callable[[Any], Any]"
 
 
@@ -59,9 +63,12 @@ class ProbekitMiddleware:
         self._is_async = iscoroutinefunction(get_response)
         if self._is_async:
             markcoroutinefunction(self)
+        # Without databases, exclusions and proxies the way is a short one.
+        self._is_plain = self._database is None and self._excluded is None
         # Django alone knows the scheme where there is no environ to ask, and where it
         # is told to believe a proxy.
         self._asks_django = self._is_async or bool(settings.SECURE_PROXY_SSL_HEADER)
+        self._is_plain = self._is_plain and not self._asks_django
         apply_settings()
         share_trace_ids()
         watch_connections()
@@ -80,7 +87,17 @@ class ProbekitMiddleware:
         """
         if self._is_async:
             return self._serve(request)
-        visit = self._begun(request)
+        visit: Watched | None = None
+        environ = request.META
+        if self._is_plain and SCHEME in environ and KEY not in environ:
+            try:
+                plain = Visit(environ, tells_nobody, self._metrics, None)
+                plain.request = request
+                visit = plain
+            except Exception:
+                notice("django-begin", "probekit: a request could not be watched")
+        else:
+            visit = self._begun(request)
         if visit is None:
             return self.get_response(request)
         try:
@@ -88,7 +105,7 @@ class ProbekitMiddleware:
         except BaseException as error:
             visit.fail(error)
             raise
-        return visit.finish(response)
+        return _ended(visit, response)
 
     async def _serve(self, request: Any) -> Any:
         visit = self._begun(request)
@@ -99,7 +116,7 @@ class ProbekitMiddleware:
         except BaseException as error:
             visit.fail(error)
             raise
-        return visit.finish(response)
+        return _ended(visit, response)
 
     def _begun(self, request: Any) -> "Watched | None":
         try:
@@ -109,12 +126,24 @@ class ProbekitMiddleware:
             outer = exchange_of(request)
             if outer is not None:
                 return Guest(request, outer, self._database)
-            ask_django = self._asks_django or "wsgi.url_scheme" not in request.META
+            ask_django = self._asks_django or SCHEME not in request.META
             environ = environ_of(request) if ask_django else request.META
-            return Visit(request, environ, self._metrics, self._database)
+            return FullVisit(request, environ, self._metrics, self._database)
         except Exception:
             notice("django-begin", "probekit: a request could not be watched")
             return None
+
+
+def _ended(visit: Watched, response: Any) -> Any:
+    """Return Django's response, its end recorded; that of a stream comes later."""
+    try:
+        visit._status = str(response.status_code)  # noqa: SLF001 - a call less
+        if response.streaming:
+            return visit.stream(response)
+    except Exception:  # no response of Django's
+        notice("django-answer", "probekit: an answer could not be looked at")
+    visit.end()
+    return response
 
 
 def note_exception(*, request: Any = None, **_facts: Any) -> None:

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 from probekit.integrations.asgi_exchange import PROTOCOLS
 from probekit.integrations.django.database import DatabaseMetrics, Tally
 from probekit.integrations.django.routes import template_of
-from probekit.integrations.http import ServerMetrics
+from probekit.integrations.http import Answer, ServerMetrics
 from probekit.integrations.wsgi_exchange import KEY, Exchange, Stream
 from probekit.notice import notice
 from probekit.recording.registry import REGISTRY
@@ -28,11 +28,38 @@ def exchange_of(request: Any) -> Any:
 class Visit(Exchange):
     """A request that is Django's own; never raises.
 
+    Every Python frame that a request passes here is paid by every request: the common
+    case has as few as possible.
+
     Attributes:
+        request: Django's; to be set at once.
         tally: Its statements; None in a project without databases.
     """
 
+    request: Any = None
     tally: "Tally | None" = None
+
+    def stream(self, response: Any) -> Any:
+        """Take a response that is made while it is sent, and return it."""
+        self.streamed = True
+        watch_stream(response, self)
+        return response
+
+    def _answer(self) -> Answer:
+        environ = self._environ
+        self._route = template_of(self.request)
+        return (
+            environ["REQUEST_METHOD"],
+            environ["wsgi.url_scheme"],
+            self._route,
+            self._status,
+            environ.get("SERVER_PROTOCOL", ""),
+            self._error,
+        )
+
+
+class FullVisit(Visit):
+    """The same with databases, or where Django knows more than the environ."""
 
     def __init__(
         self,
@@ -42,8 +69,8 @@ class Visit(Exchange):
         database: "DatabaseMetrics | None",
     ) -> None:
         """Begin: the request counts as active from here to ``end``."""
-        super().__init__(environ, _tells_nobody, metrics, None)
-        self._request = request
+        super().__init__(environ, tells_nobody, metrics, None)
+        self.request = request
         if self._over:  # nothing is to be recorded
             return
         if environ is not request.META:
@@ -51,40 +78,15 @@ class Visit(Exchange):
         if database is not None:
             self.tally = Tally(database)
 
-    def finish(self, response: Any) -> Any:
-        """Take Django's response and return it; a streamed one goes on."""
-        try:
-            self._status = str(response.status_code)
-            self.streamed = response.streaming
-        except Exception:  # no response of Django's
-            notice("django-answer", "probekit: an answer could not be looked at")
-        if self.streamed:
-            watch_stream(response, self)
-        else:
-            self.end()
-        return response
-
-    def fail(self, error: BaseException) -> None:
-        """End because of an exception that nobody turns into an answer."""
-        self._find_route()
-        super().fail(error)
-
     def end(self) -> None:
         """Record; the second time does nothing."""
         if self._over:
             return
-        self._find_route()
         super().end()
-        if self._environ is not self._request.META:
-            self._request.META.pop(KEY, None)
+        if self._environ is not self.request.META:
+            self.request.META.pop(KEY, None)
         if self.tally is not None:
-            _tell(self.tally, self._request, self._route)
-
-    def _find_route(self) -> None:
-        try:
-            self._route = template_of(self._request)
-        except Exception:
-            notice("django-route", "probekit: a route could not be read")
+            _tell(self.tally, self.request, self._route)
 
 
 class Guest:
@@ -96,6 +98,7 @@ class Guest:
     """
 
     length_bytes: "int | None" = None
+    _status = ""  # the other one knows it
 
     def __init__(
         self,
@@ -109,12 +112,9 @@ class Guest:
         self._over = False
         self.tally = None if database is None else Tally(database)
 
-    def finish(self, response: Any) -> Any:
-        """Take Django's response and return it; a streamed one goes on."""
-        if getattr(response, "streaming", False):
-            watch_stream(response, self)
-        else:
-            self.end()
+    def stream(self, response: Any) -> Any:
+        """Take a response that is made while it is sent, and return it."""
+        watch_stream(response, self)
         return response
 
     def fail(self, error: BaseException) -> None:
@@ -214,5 +214,5 @@ def environ_of(request: Any) -> "dict[str, Any]":
     return environ
 
 
-def _tells_nobody(*_head: object) -> None:
+def tells_nobody(*_head: object) -> None:
     """Stand where a server's ``start_response`` would: Django calls that itself."""
