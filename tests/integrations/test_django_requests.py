@@ -201,7 +201,6 @@ def without_databases(monkeypatch):
         ("/async/orders/7/", "/async/orders/<int:number>/", 200),
         ("/nothing/", "", 404),
         ("/broken/", "/broken/", 500),
-        ("/stream/", "/stream/", 200),
         ("/file/", "/file/", 200),
     ],
 )
@@ -217,6 +216,17 @@ def test_without_databases_a_request_is_told_the_same(asked, path, route, status
     assert 0.0 == told.level()
     assert {trace} >= {event.trace_id for event in told.events}
     assert [status == 500] == [len(told.problems) == 1]
+
+
+@pytest.mark.usefixtures("without_databases")
+def test_without_databases_a_stream_lasts_until_its_end():
+    answer = client().get("/stream/")
+    before = Told()
+    b"".join(answer.streaming_content)
+    after = Told()
+
+    assert (0, 1.0) == (len(before.of()), before.level())
+    assert ([("/stream/", 200)], -1.0) == (after.routes(), after.level())
 
 
 @pytest.mark.usefixtures("without_databases")
