@@ -31,6 +31,28 @@ CASES = {
                 assert error.__context__ is None and error.__cause__ is None
         """,
     ),
+    "a traceback taken off": (
+        "f",
+        """
+        def f():
+            try:
+                raise ValueError("x")
+            except ValueError as error:
+                error.__traceback__ = None
+                raise
+        def g():
+            try:
+                f()
+            except ValueError as error:
+                raise error.with_traceback(None)
+        def check():
+            for function in (f, g):
+                try:
+                    function()
+                except ValueError as error:
+                    assert error.args == ("x",) and error.__context__ is None
+        """,
+    ),
     "cause and context stay": (
         "f",
         """

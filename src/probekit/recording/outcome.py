@@ -113,8 +113,8 @@ def failure_of(outcome: Outcome, name: str) -> Callable[[BaseException, float], 
             return
         node = find(type(error))
         trace = error.__traceback__
-        while node is not None:
-            trace = trace.tb_next  # type: ignore[union-attr] # the first is our own
+        while node is not None and trace is not None:
+            trace = trace.tb_next  # the first is our own
             if trace is None:
                 break
             node = node.get(id(trace.tb_frame.f_code))

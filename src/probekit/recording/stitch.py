@@ -198,6 +198,10 @@ class Stitch:
                 duration_s = perf_counter() - started_s
                 if duration_s >= self._least_s:
                     self._span(duration_s, error)
+        except RecursionError:
+            raise  # woven code counts it where it cannot be told
+        except Exception as failure:
+            notice("fail", f"an error of {self.name} was not recorded: {failure!r}")
         finally:
             _FAILING.discard(thread)
 
