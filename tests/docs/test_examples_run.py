@@ -17,6 +17,8 @@ PROGRAMS = [
     for path in (
         ROOT / "README.md",
         ROOT / "docs/tutorials/first-probe.md",
+        ROOT / "docs/how-to/asgi.md",
+        ROOT / "docs/how-to/cron.md",
         ROOT / "docs/how-to/flask.md",
     )
     for number, text in enumerate(BLOCK.findall(path.read_text(encoding="utf-8")), 1)
@@ -51,7 +53,10 @@ def run(tmp_path):
 
 def test_there_are_programs_to_run():
     """A pattern that finds nothing would prove nothing."""
-    assert {"README.md", "first-probe.md", "flask.md"} == {p.name for p, *_ in PROGRAMS}
+    assert {
+        *("README.md", "first-probe.md"),
+        *("asgi.md", "cron.md", "flask.md"),
+    } == {p.name for p, *_ in PROGRAMS}
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,9 @@
 """What every HTTP server integration builds on."""
 
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -112,3 +114,20 @@ def test_only_known_protocol_versions_are_told(protocol, version):
     attributes = attributes_of(("GET", "http", "", "200", protocol, ""))
 
     assert version == attributes.get("network.protocol.version")
+
+
+def test_every_metric_of_the_frameworks_is_documented():
+    """By its name, read from the code."""
+    root = Path(__file__).parents[2]
+    source = root / "src" / "probekit"
+    files = [
+        *source.glob("integrations/*.py"),
+        *source.glob("integrations/django/*.py"),
+        source / "recording" / "job.py",
+    ]
+    code = "".join(file.read_text("utf-8") for file in files)
+    used = set(re.findall(r'\(\s*"((?:probekit|http)\.[a-z_.]+)",\s*(?:unit=|")', code))
+    told = (root / "docs" / "reference" / "metrics.md").read_text("utf-8")
+
+    assert 14 <= len(used)
+    assert [] == sorted(name for name in used if f"`{name}`" not in told)
