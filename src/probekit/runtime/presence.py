@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from probekit.runtime.sidecar import Sidecar
     from probekit.settings import Settings
 
-EXIT_BUDGET_S = 0.15  # of the 0.3 s that we may add; the rest is the interpreter's own
+EXIT_BUDGET_S = 0.1  # of the 0.3 s that we may add; the rest is the interpreter's own
 _LAST_WORDS_S = 0.1  # for closing, when a flush has used up the time
 _SIDECAR_CHECK_S = 1.0
 
