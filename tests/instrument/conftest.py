@@ -76,6 +76,8 @@ class Workshop:
 @pytest.fixture
 def shop(tmp_path, monkeypatch):
     """A workshop with the best engine of this interpreter."""
+    # Other tests have modules of that name; they get theirs back at the end.
+    monkeypatch.delitem(sys.modules, "shop", raising=False)
     before = set(sys.modules)
     made = Workshop(tmp_path, monkeypatch)
     yield made

@@ -150,7 +150,7 @@ def test_a_span_carries_every_attribute_of_its_series(on, shop):
     harvest = on.drain()
     (span,) = harvest.spans
     (series,) = [
-        each for each in harvest.series
+        each for each in (harvest.series[series_id] for series_id, _ in harvest.raw)
         if each.name == "http.server.request.duration"
         and ("http.route", "/orders/<int:number>") in each.attributes
         and ("http.response.status_code", 200) in each.attributes
