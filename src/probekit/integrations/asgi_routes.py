@@ -56,9 +56,11 @@ class Routes:
         route = scope.get("route")
         if route is None:
             endpoint = scope.get("endpoint")
-            if endpoint is not None:
-                return self._in_tree(scope, endpoint, "", root, mount)
-            return self._asked(scope)
+            if endpoint is None:
+                return self._asked(scope)
+            if status == _NOT_FOUND and getattr(endpoint, "routes", None):
+                return ""  # a mounted application, which has not found it
+            return self._in_tree(scope, endpoint, "", root, mount)
         if getattr(route, "app", None) is not None and _is_mount(route):
             # What an application mounted there has not found is no route at all.
             if status == _NOT_FOUND and getattr(route, "routes", None):
@@ -128,7 +130,8 @@ def _places(
         path = getattr(route, "path", None)
         if not isinstance(path, str):
             continue
-        if route is wanted or getattr(route, "endpoint", None) is wanted:
+        target = getattr(route, "app" if _is_mount(route) else "endpoint", None)
+        if route is wanted or target is wanted:
             whole = prefix + path + ("/{path:path}" if _is_mount(route) else "")
             yield whole, _pattern(whole)
         elif _is_mount(route) and depth < _DEPTH:
