@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import probekit
 from probekit.integrations.http import (
     ServerMetrics,
     attributes_of,
@@ -119,7 +120,7 @@ def test_only_known_protocol_versions_are_told(protocol, version):
 def test_every_metric_of_the_frameworks_is_documented():
     """By its name, read from the code."""
     root = Path(__file__).parents[2]
-    source = root / "src" / "probekit"
+    source = Path(probekit.__file__).parent
     files = [
         *source.glob("integrations/*.py"),
         *source.glob("integrations/django/*.py"),
