@@ -67,6 +67,14 @@ class Outcome:
         problems = self.registry.problems
         problems.meet(error, started_s, self.known, append, self._name)
 
+    def fail_again(self, error: Exception, started_s: float) -> None:
+        """Take a failed call whose exception is counted as a problem already."""
+        registry, ended_s = self.registry, perf_counter()
+        if ended_s > registry.watch.deadline[0] and registry.due():
+            return
+        append = self._by_type.get(type(error)) or self._failed(type(error))
+        append(ended_s - started_s)
+
     def judge_by(
         self, error_if: Callable[[Any], object]
     ) -> Callable[[Any, float], None]:

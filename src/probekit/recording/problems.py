@@ -109,6 +109,25 @@ class Problems:
         """
         self._last.passed = id(error), started_s
 
+    def is_passed_on(self, error: BaseException, started_s: float) -> bool:
+        """Whether a woven function that was called since *started_s* has counted it.
+
+        What most calls that an exception leaves on its way outward ask; the answer is
+        found a few frames below, however long the traceback.
+        """
+        passed_s = self._passed_at(error)
+        trace = error.__traceback__
+        if passed_s is None or passed_s < started_s or trace is None:
+            return False
+        below = trace.tb_next
+        for _ in range(WALK_LIMIT):
+            if below is None:
+                break
+            if is_woven(below.tb_frame.f_code):
+                return True
+            below = below.tb_next
+        return False
+
     def _own_frames(
         self,
         error: BaseException,

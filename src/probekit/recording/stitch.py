@@ -192,8 +192,12 @@ class Stitch:
             return
         _FAILING.add(thread)
         try:
-            outcome.fail(error, started_s)
-            self._gate.registry.problems.passed(error, started_s)
+            problems = self._gate.registry.problems
+            if isinstance(error, Exception) and problems.is_passed_on(error, started_s):
+                outcome.fail_again(error, started_s)
+            else:
+                outcome.fail(error, started_s)
+            problems.passed(error, started_s)
             if self._least_s is not None:
                 duration_s = perf_counter() - started_s
                 if duration_s >= self._least_s:
