@@ -54,7 +54,7 @@ e2e: $(VENV)/.made-test
 
 backends: $(VENV)/.made-backends  ## Install the real backend servers and run the tests against them
 	@tests/backends/install.sh
-	@$(BIN)/python -m pytest -q -m backend tests
+	@$(BIN)/python -m pytest -q -m "backend and not suites" tests
 
 suites: $(VENV)/.made  ## Run other people's test suites with every function timed, and compare
 	@$(BIN)/python tests/instrument/suites.py var/suites

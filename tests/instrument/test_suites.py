@@ -18,6 +18,7 @@ def environment(tmp_path_factory):
 
 
 @pytest.mark.backend
+@pytest.mark.suites
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("suite", suites.SUITES, ids=lambda suite: suite.name)
 def test_a_packages_own_tests_pass_and_fail_as_without_us(environment, suite):
