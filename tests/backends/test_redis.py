@@ -184,7 +184,8 @@ def test_what_is_no_stream_keeps_the_data(server):
 def test_a_message_that_is_too_long_is_halved(server):
     asked(server, "CONFIG", "SET", "proto-max-bulk-len", "1mb")
     exporter = build(url(server))
-    with pytest.raises(TooLarge):
+    # The server may cut the line while the client still writes, and its answer is lost.
+    with pytest.raises((TooLarge, RetryLater)):
         exporter.send(long_batch())
     exporter.close()
 
