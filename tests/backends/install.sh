@@ -63,8 +63,15 @@ have nsca || { echo "» apt: nsca"; apt_get install nsca nsca-client; }
 have gmond || { echo "» apt: ganglia-monitor"; apt_get install ganglia-monitor; }
 
 # noida-db and osmem, which speak Elasticsearch and OpenSearch (tests/backends/searchservers.py),
-# are in the dependency group "backends"; chdb (tests/backends/test_clickhouse.py) is left out:
-# it has more than 500 MB
+# are in the dependency group "backends"
+
+# chdb, the engine of ClickHouse as a library (tests/backends/clickhouseserver.py), without
+# the data frames that its wheel asks for and that an engine behind HTTP never touches
+if [ ! -d "$servers/chdb/chdb" ]; then
+    echo "» pip: chdb-core"
+    "$home/.venv/bin/python" -m pip --quiet --disable-pip-version-check install \
+        --no-deps --no-compile --target "$servers/chdb" chdb-core==26.9.0
+fi
 
 # the brokers (tests/backends/brokerservers.py); redis-server stands above
 have nats-server || { echo "» apt: nats-server"; apt_get install nats-server; }

@@ -1,31 +1,15 @@
-"""ClickHouse's own engine tells what it has stored of us.
-
-Runs where ``chdb`` is installed; with more than 500 MB it is not part of install.sh.
-"""
-
-import importlib.util
-import json
-import sys
-import urllib.request
-from pathlib import Path
+"""ClickHouse's own engine tells what it has stored of us."""
 
 import matrix
 import pytest
-from killable import Killable
-from servers import eventually, free_ports
+from clickhouseserver import Engine, clickhouse
+from servers import eventually
 from shop import VALUES, Shop
 
 from probekit.exporters import build
 from probekit.testing.contract import HOSTILE, hostile_batch, sample_batch
 
-pytestmark = [
-    pytest.mark.backend,
-    pytest.mark.timeout(120),
-    pytest.mark.skipif(
-        importlib.util.find_spec("chdb") is None,
-        reason="chdb, the engine of ClickHouse, is not installed (500 MB)",
-    ),
-]
+pytestmark = [pytest.mark.backend, pytest.mark.timeout(120)]
 SENT = {
     "counter shop.orders{plan=pro}": 3.0,
     "up-down shop.carts": 3.0,
@@ -42,33 +26,9 @@ SENT = {
 }
 
 
-class Engine:
-    """A running engine behind HTTP."""
-
-    def __init__(self, server):
-        self.server = server
-
-    def url(self, database):
-        """The exporter's URL."""
-        return f"clickhouse://127.0.0.1:{self.server.port}/{database}"
-
-    def rows(self, query):
-        """What a query finds, a dict a row."""
-        url = f"http://127.0.0.1:{self.server.port}/"
-        with urllib.request.urlopen(url, query.encode(), timeout=20) as answer:
-            return [json.loads(line) for line in answer.read().splitlines() if line]
-
-
-def engine_in(folder):
-    (port,) = free_ports(1)
-    program = Path(__file__).with_name("clickhouse_http.py")
-    command = [sys.executable, program, port, folder / "data"]
-    return Killable(command, folder, port)
-
-
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory):
-    with engine_in(tmp_path_factory.mktemp("clickhouse")) as server:
+    with clickhouse(tmp_path_factory.mktemp("clickhouse")) as server:
         yield Engine(server)
 
 
@@ -119,7 +79,7 @@ def test_everything_an_application_records_comes_back(engine, tmp_path):
 
 
 def test_a_server_that_dies_in_the_middle_loses_and_doubles_nothing(tmp_path):
-    with engine_in(tmp_path / "clickhouse") as server:
+    with clickhouse(tmp_path / "clickhouse") as server:
         engine = Engine(server)
         with Shop(tmp_path, engine.url("dies")) as shop:
             shop.ask("orders 1000")
