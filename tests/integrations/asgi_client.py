@@ -45,16 +45,21 @@ async def call(app, scope, incoming=None, on_send=None):
         else incoming
     )
     sent = []
+    answered = asyncio.Event()
 
     async def receive():
         if waiting:
             message = waiting.pop(0)
             return await message() if callable(message) else message
-        await asyncio.Event().wait()
-        return None
+        # As servers do: once the answer is out, whoever still listens hears of the
+        # end (some frameworks wait for it before they return).
+        await answered.wait()
+        return {"type": "http.disconnect"}
 
     async def send(message):
         sent.append(message)
+        if message["type"] == "http.response.body" and not message.get("more_body"):
+            answered.set()
         if on_send is not None:
             on_send(message)
 
