@@ -291,6 +291,21 @@ def test_a_provider_that_is_set_already_is_joined_once(registry, monkeypatch):
     assert ["joined"] == [span.name for span in registry.drain().spans]
 
 
+def test_flushing_the_provider_writes_and_delivers_what_has_ended(registry):
+    """While traces are on; a provider outlives them."""
+    asked = []
+    theirs = TracerProvider(shutdown_on_exit=False)
+    gate = _gate_of(theirs)
+    on = Connection(registry, gate, Plan(Policy()), lambda s: asked.append(s) or False)
+    flushed = theirs.force_flush(1_500)
+    on.close()
+
+    assert not flushed
+    assert [pytest.approx(1.5, abs=0.1)] == asked
+    assert theirs.force_flush(1_500)
+    assert 1 == len(asked)
+
+
 def test_a_provider_without_processors_is_left_alone_and_told(caplog):
     class Strange:
         pass

@@ -159,6 +159,129 @@ def test_a_span_carries_every_attribute_of_its_series(on, shop):
     assert dict(series.attributes).items() <= dict(span.attributes).items()
 
 
+async def chat(scope, receive, send):
+    await receive()
+    await send({"type": "websocket.accept"})
+    while (message := await receive())["type"] != "websocket.disconnect":
+        with trace.get_tracer("chat").start_as_current_span(message["text"]):
+            if message["text"] == "fall":
+                raise LookupError("no such room")
+
+
+async def visit(*texts):
+    """One websocket; what is the current span when it is over."""
+    messages = [
+        {"type": "websocket.connect"},
+        *({"type": "websocket.receive", "text": text} for text in texts),
+        {"type": "websocket.disconnect", "code": 1001},
+    ]
+    headers = [(name.encode(), value.encode()) for name, value in CALLER.items()]
+    scope = {
+        "type": "websocket", "path": "/rooms/7", "http_version": "1.1",
+        "headers": [*headers, (b"tracestate", b"other=2")], "scheme": "ws",
+    }  # fmt: skip
+
+    async def receive():
+        return messages.pop(0)
+
+    async def send(message):
+        pass
+
+    try:
+        application = ProbekitMiddleware(chat, route=lambda _: "/rooms/{room}")
+        await application(scope, receive, send)
+    except LookupError:
+        return trace.get_current_span(), "fell"
+    return trace.get_current_span(), "left"
+
+
+def test_a_websocket_is_one_span_of_its_callers_trace_around_its_messages(on):
+    after, _ = asyncio.run(visit("hello", "again"))
+    found = spans_of(on)
+    span = found.pop("GET /rooms/{room}")
+
+    assert {"hello", "again"} == set(found)
+    assert {span.span_id} == {each.parent_span_id for each in found.values()}
+    assert (TRACE, SPAN, 2) == (span.trace_id, span.parent_span_id, span.kind)
+    assert "vendor=1,other=2" == span.trace_state
+    assert 1001 == span.attributes["probekit.websocket.close_code"]
+    assert ("ws", 101, "/rooms/7") == tuple(
+        span.attributes[name]
+        for name in ("url.scheme", "http.response.status_code", "url.path")
+    )
+    assert not after.get_span_context().is_valid
+
+
+def test_a_websocket_that_fails_is_a_failed_span_and_its_error_says_which(on):
+    after, how = asyncio.run(visit("fall"))
+    harvest = on.drain()
+    (span,) = [each for each in harvest.spans if each.kind == 2]
+    (error,) = [each for each in harvest.events if each.name == "exception"]
+
+    assert "fell" == how
+    assert (2, "LookupError") == (span.status, span.attributes["error.type"])
+    assert (span.trace_id, span.span_id) == (error.trace_id, error.span_id)
+    assert not after.get_span_context().is_valid
+
+
+def test_a_job_begins_a_trace_and_what_it_does_is_part_of_it(on, sqlite):
+    with probekit.job("nightly", attributes={"region": "eu"}):
+        sqlite.execute("CREATE TABLE orders (id)")
+        sqlite.execute("SELECT * FROM orders")
+    sqlite.close()
+    found = spans_of(on)
+    run = found["nightly"]
+
+    assert ("", 1, 0) == (run.parent_span_id, run.kind, run.status)
+    assert {"probekit.job.name": "nightly", "region": "eu"} == dict(run.attributes)
+    assert run.span_id == found["SELECT orders"].parent_span_id
+    assert not trace.get_current_span().get_span_context().is_valid
+
+
+def test_a_job_inside_a_trace_and_inside_a_job_is_a_part_of_it(on):
+    twice = probekit.job("again")
+    with trace.get_tracer("shop").start_as_current_span("root"), twice, twice:
+        pass
+    root, inner, outer = sorted(on.drain().spans, key=lambda span: span.name != "root")
+
+    assert root.span_id == outer.parent_span_id
+    assert outer.span_id == inner.parent_span_id
+
+
+def test_a_job_that_fails_is_a_failed_span_and_its_error_says_which(on):
+    @probekit.job("hourly")
+    async def refresh():
+        raise LookupError("no such report")
+
+    with pytest.raises(LookupError):
+        asyncio.run(refresh())
+    harvest = on.drain()
+    (span,) = harvest.spans
+    (error,) = [event for event in harvest.events if event.name == "exception"]
+
+    assert (2, "LookupError") == (span.status, span.attributes["error.type"])
+    assert (span.trace_id, span.span_id) == (error.trace_id, error.span_id)
+
+
+def test_a_job_that_is_interrupted_or_exits_has_no_failed_span(on):
+    with pytest.raises(SystemExit), probekit.job("hourly"):
+        raise SystemExit(3)
+    (span,) = on.drain().spans
+
+    assert 0 == span.status
+
+
+def test_a_job_that_the_head_does_not_record_records_nothing_inside(traces, served):
+    traces(0.0, registry=served)
+    with probekit.job("nightly"):
+        carried = trace.get_current_span().get_span_context()
+        with trace.get_tracer("shop").start_as_current_span("inside") as inside:
+            same = carried.trace_id == inside.get_span_context().trace_id
+
+    assert same
+    assert [] == served.drain().spans
+
+
 def test_configure_takes_traces_and_refuses_what_is_no_policy():
     """What runs, runs on."""
     probekit.configure("first", buffer=":memory:", host_metrics=False, traces=0.5)

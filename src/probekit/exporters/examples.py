@@ -23,12 +23,15 @@ KEYS: "Mapping[str, str]" = {
     "http.client.request.duration": "server.address",
     "db.client.operation.duration": "db.system.name",
     "messaging.process.duration": "celery.task_name",
+    "probekit.job.duration": "probekit.job.name",
+    "probekit.websocket.duration": "http.route",
 }
 _KINDS = {
     "http.server.request.duration": SERVER,
     "http.client.request.duration": CLIENT,
     "db.client.operation.duration": CLIENT,
     "messaging.process.duration": CONSUMER,
+    "probekit.websocket.duration": SERVER,
 }
 
 

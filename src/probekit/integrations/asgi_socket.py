@@ -1,10 +1,11 @@
 """One websocket over ASGI, from the handshake to its end.
 
-A connection is no request: it has metrics of its own. Messages are counted, never
-looked into. Nothing here raises.
+A connection is no request: it has metrics of its own, and one span from its handshake
+to its end where traces are on. Messages are counted, never looked into. Nothing here
+raises.
 """
 
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from contextvars import Token
 from time import perf_counter
 from typing import Any
@@ -17,10 +18,13 @@ from probekit.integrations.http import (
     known_scheme,
     record_unhandled,
 )
+from probekit.integrations.spans import serve_request
 from probekit.integrations.wsgi_exchange import KEY, entered, left
 from probekit.notice import notice
 from probekit.recording.bound import BoundCounter
 from probekit.recording.instruments import counter, histogram, up_down_counter
+from probekit.recording.registry import REGISTRY
+from probekit.recording.seams import CallSpan
 
 _ACCEPTED = "101"
 _REFUSED = "403"  # what a server answers to a close before the accept
@@ -101,6 +105,10 @@ class Socket:
             if name == b"traceparent":
                 self._token = entered(value.decode("latin-1"))
                 break
+        self._span = None
+        if REGISTRY.tracing is not None:
+            header = _reader(scope["headers"])
+            self._span = serve_request(_METHOD, self._scheme, scope["path"], header)
         scope[KEY] = self
 
     async def receive(self) -> Any:
@@ -181,12 +189,21 @@ class Socket:
         try:
             if self._open is not None:
                 self._open.add(-1)
-            self._metrics.record(seconds, self._attributes())
+            attributes = self._attributes()
+            self._metrics.record(seconds, attributes)
+            if self._span is not None:
+                self._end(self._span, attributes)
             self._scope.pop(KEY, None)  # breaks the cycle between the two
             if self._token is not None:
                 left(self._token)
         except Exception:
             notice("asgi-end", "probekit: a websocket was not recorded")
+
+    def _end(self, span: CallSpan, attributes: "dict[str, Any]") -> None:
+        """Close the span, with the attributes of the duration: its example."""
+        route = self._route
+        span.describe(f"{_METHOD} {route}" if route else _METHOD, attributes)
+        span.end(error_type=str(attributes.get("error.type", "")))
 
     def _attributes(self) -> "dict[str, Any]":
         protocol = PROTOCOLS.get(self._scope.get("http_version", ""), "")
@@ -212,3 +229,16 @@ class Socket:
         if not self._route:
             self._route = self._routes.template(self._scope, self._root, self._status)
         return self._route
+
+
+def _reader(
+    headers: "Iterable[tuple[bytes, bytes]]",
+) -> "Callable[[str], str | None]":
+    """Reads a header by its name; one that came in parts is put together."""
+
+    def header(name: str) -> "str | None":
+        wanted = name.encode("latin-1")
+        found = [value.decode("latin-1") for key, value in headers if key == wanted]
+        return ",".join(found) if found else None
+
+    return header

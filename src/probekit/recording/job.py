@@ -19,6 +19,7 @@ from probekit.recording.events import record_error
 from probekit.recording.instruments import gauge, histogram, up_down_counter
 from probekit.recording.quiet import is_disabled
 from probekit.recording.registry import REGISTRY
+from probekit.recording.seams import CallSpan
 from probekit.recording.seen import forget_mark, is_recorded, mark_recorded
 
 NAME_ATTRIBUTE = "probekit.job.name"
@@ -34,16 +35,18 @@ class Job:
     tasks at once does not. As a decorator it may be called by any number of them.
     """
 
-    __slots__ = ("_attributes", "_began_s", "_name")
+    __slots__ = ("_attributes", "_began_s", "_name", "_spans")
 
     def __init__(self, name: str, attributes: "Mapping[str, Any] | None") -> None:
         """Use :func:`job`."""
         self._name = name
         self._attributes = {**clean(attributes), NAME_ATTRIBUTE: name}
         self._began_s: list[float] = []
+        self._spans: list[CallSpan | None] = []
 
     def __enter__(self) -> "Job":  # noqa: PYI034 - Self is of Python 3.11
         """Start a run."""
+        self._spans.append(self._opened())
         self._tell(_began, self._attributes)
         forget_mark()
         self._began_s.append(time.perf_counter())
@@ -58,6 +61,9 @@ class Job:
         """End the run; an exception passes."""
         seconds = time.perf_counter() - self._began_s.pop()
         self._tell(_ended, self._attributes, seconds, error)
+        span = self._spans.pop()
+        if span is not None:
+            self._tell(span.end, error)
 
     async def __aenter__(self) -> "Job":  # noqa: PYI034 - the same
         """Start a run."""
@@ -103,6 +109,12 @@ class Job:
 
         return run
 
+    def _opened(self) -> "CallSpan | None":
+        tracing = REGISTRY.tracing
+        if tracing is None:
+            return None
+        return tracing.begin(self._name, self._attributes)
+
     def _tell(self, what: "Callable[..., None]", *facts: Any) -> None:
         try:
             what(*facts)
@@ -118,7 +130,8 @@ def job(name: str, *, attributes: "Mapping[str, Any] | None" = None) -> Job:
     ``probekit.job.last_success`` (seconds since 1970), each with the attribute
     ``probekit.job.name``. A failure is recorded as an error too. ``SystemExit`` with
     a code other than 0, ``KeyboardInterrupt`` and cancellation are no errors and no
-    success.
+    success. Where traces are on, a run is a span: the first of its trace, unless it is
+    part of one already.
 
     Args:
         name: Which job; one series each, so not a name made anew for each run.

@@ -89,6 +89,19 @@ class Tracing(Protocol):
 
         """
 
+    def begin(self, name: str, attributes: Mapping[str, Any]) -> "CallSpan | None":
+        """Open a span for work that nobody asked for: a job's run.
+
+        Args:
+            name: Low in number.
+            attributes: What is known by now.
+
+        Returns:
+            The span, the current one from now on, also when the trace is not
+            recorded: the first of a trace, or a part of the one that is current.
+
+        """
+
     def call(
         self,
         name: str,

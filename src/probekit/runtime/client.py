@@ -192,7 +192,7 @@ def _apply(settings: "Settings") -> None:
     REGISTRY.disown()
     _presence, _settings = made, settings
     made.start()
-    traces.switch_on(plan, REGISTRY, settings.resource)
+    traces.switch_on(plan, REGISTRY, settings.resource, flush)
 
 
 def flush(timeout_s: float = 5.0) -> bool:

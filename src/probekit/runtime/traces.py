@@ -1,7 +1,7 @@
 """Traces as a part of the runtime: checked with the settings, loaded when wanted."""
 
 import atexit
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from probekit.model import AttributeValue
@@ -33,6 +33,7 @@ def switch_on(
     plan: "Plan | None",
     registry: "Registry",
     resource: Mapping[str, AttributeValue],
+    flush: "Callable[[float], bool]",
 ) -> None:
     """Switch traces on, or leave them off without a plan."""
     global _connection, _registered
@@ -41,7 +42,7 @@ def switch_on(
         return
     from probekit.tracing.connection import connect
 
-    _connection = connect(registry, plan, resource)
+    _connection = connect(registry, plan, resource, flush)
     if not _registered:
         # Called before the runtime's own end, which was registered earlier.
         _registered = True

@@ -18,7 +18,7 @@ from probekit._version import __version__
 from probekit.model import AttributeValue
 from probekit.notice import notice
 from probekit.recording.registry import Registry
-from probekit.tracing.gate import Gate
+from probekit.tracing.gate import Flush, Gate
 from probekit.tracing.ids import KernelIds
 from probekit.tracing.policy import Plan
 from probekit.tracing.sampler import Switch, sampler_of
@@ -39,7 +39,13 @@ class Connection:
         One at a time.
     """
 
-    def __init__(self, registry: Registry, gate: "Gate | None", plan: Plan) -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        gate: "Gate | None",
+        plan: Plan,
+        flush: "Flush | None" = None,
+    ) -> None:
         """Open *gate*, None where the provider takes none, and give out spans."""
         self._registry = registry
         self._gate = gate
@@ -53,7 +59,7 @@ class Connection:
             sampler = TailSampler(tail, self._keep, self._lose)
             sink = self._sorter = Sorter(registry, sampler)
         if gate is not None:
-            gate.open(sink)
+            gate.open(sink, flush)
         tracer = Tracer(trace.get_tracer("probekit", __version__))
         registry.tracing, registry.span_maker = tracer, tracer.probe
         registry.trace_ids = self._ids
@@ -126,6 +132,7 @@ def connect(
     registry: Registry,
     plan: Plan,
     resource: Mapping[str, AttributeValue],
+    flush: "Flush | None" = None,
 ) -> Connection:
     """Switch traces on.
 
@@ -134,6 +141,7 @@ def connect(
         plan: Which traces are recorded and kept. In a provider that the application
             has set, its own sampler decides about recording; the tail is ours.
         resource: Who speaks; for a provider that is installed here.
+        flush: What ``force_flush`` of the provider does; None for nothing.
 
     Returns:
         What switches them off again.
@@ -146,7 +154,7 @@ def connect(
     if isinstance(provider, trace.ProxyTracerProvider):
         provider = _installed(resource)
     _SWITCH.use(sampler_of(plan))
-    return Connection(registry, _gate_of(provider), plan)
+    return Connection(registry, _gate_of(provider), plan, flush)
 
 
 class Provider(TracerProvider):

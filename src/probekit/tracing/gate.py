@@ -14,6 +14,8 @@ from probekit.notice import notice
 
 COMMITS = "commits_to_probekit"  # an attribute of our durable exporters
 
+Flush = Callable[[float], bool]  # seconds to wait at most → whether all is delivered
+
 
 class Sink(Protocol):
     """Takes spans while traces are on."""
@@ -32,7 +34,10 @@ class Gate(SpanProcessor):
     that: the gate lets them pass by, so that each is buffered once.
     """
 
-    def __init__(self, processors: "Callable[[], tuple[Any, ...]]" = tuple) -> None:
+    def __init__(
+        self,
+        processors: "Callable[[], tuple[Any, ...]]" = tuple,
+    ) -> None:
         """Closed.
 
         Args:
@@ -40,12 +45,20 @@ class Gate(SpanProcessor):
 
         """
         self._processors = processors
+        self._flush: Flush | None = None
         self._seen: tuple[Any, ...] = ()
         self._is_left_to_another = False
         self._sink: Sink | None = None
 
-    def open(self, sink: "Sink | None") -> None:
-        """Pass spans to *sink* from now on; None closes. Any thread."""
+    def open(self, sink: "Sink | None", flush: "Flush | None" = None) -> None:
+        """Pass spans to *sink* from now on; None closes. Any thread.
+
+        Args:
+            sink: Takes the spans.
+            flush: Writes and delivers what the sink has taken.
+
+        """
+        self._flush = flush
         self._sink = sink
 
     def on_start(self, span: Span, parent_context: "Context | None" = None) -> None:
@@ -74,9 +87,8 @@ class Gate(SpanProcessor):
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         """Write and deliver what has ended, as ``probekit.flush`` does."""
-        from probekit.runtime import flush
-
-        return flush(timeout_millis / 1e3)
+        flush = self._flush
+        return flush is None or flush(timeout_millis / 1e3)
 
     def _has_other_way(self) -> bool:
         processors = self._processors()

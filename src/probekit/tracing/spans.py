@@ -150,6 +150,18 @@ class Tracer:
             notice("span", f"a span was not opened: {error!r}")
             return None
 
+    def begin(self, name: str, attributes: Mapping[str, Any]) -> "OpenedSpan | None":
+        """Open a span for work that nobody asked for."""
+        try:
+            base = context.get_current()
+            span = self._tracer.start_span(
+                name, base, SpanKind.INTERNAL, dict(attributes), record_exception=False
+            )
+            return OpenedSpan(span, base, attach=True)
+        except Exception as error:
+            notice("span", f"a span was not opened: {error!r}")
+            return None
+
     def call(
         self,
         name: str,
