@@ -7,60 +7,20 @@ import sys
 import matrix
 import pytest
 from monitors import nagios, nagios_version, nsca
-from servers import SERVERS, command, eventually, free_ports, running
-from shop import VALUES, Shop
+from nagios_results import QUERY, SENT, SERVICES, stored
+from servers import eventually
+from shop import Shop
 
 from probekit.exporters import build
 from probekit.testing.contract import HOSTILE, hostile_batch, sample_batch
 
 pytestmark = [pytest.mark.backend, pytest.mark.timeout(90)]
-SERVICES = [
-    "shop.orders plan:pro",
-    "shop.carts",
-    "shop.temperature",
-    "shop.request.duration",
-    "events",
-    "exceptions",
-]
-SENT = {
-    "counter shop.orders{plan=pro}": (1, "'value'=3;2;10 'total'=3c"),
-    "up-down shop.carts": (0, "'value'=3"),
-    "gauge shop.temperature": (0, "'value'=-4.5"),
-    "histogram": (2, f"'count'={len(VALUES)} 'sum'=9.374s 'min'=0.004s 'max'=9s;;5"),
-    "event order.refunded": (0, "OK - order.refunded amount=9 order.id=A1"),
-    "exception": (2, "CRITICAL - ValueError: no such plan"),
-}
-QUERY = "host=pk-host&warn.shop.orders=2&crit.shop.orders=10"
-QUERY += "&crit.shop.request.duration:max=5"
 
 
 @pytest.fixture(scope="module")
 def server():
     with nagios(SERVICES) as running_server:
         yield running_server
-
-
-def stored(server):
-    """What Nagios shows, in the words of SENT."""
-    shown = server.services()
-    nothing = (None, "", "")
-
-    def perf(service):
-        state, _, data = shown.get(service, nothing)
-        return state, data
-
-    def output(service):
-        return shown.get(service, nothing)[:2]
-
-    state, data = perf("shop.request.duration")
-    return {
-        "counter shop.orders{plan=pro}": perf("shop.orders plan:pro"),
-        "up-down shop.carts": perf("shop.carts"),
-        "gauge shop.temperature": perf("shop.temperature"),
-        "histogram": (state, data.partition(" 'p50'")[0]),
-        "event order.refunded": output("events"),
-        "exception": output("exceptions"),
-    }
 
 
 @contextlib.contextmanager
@@ -88,69 +48,6 @@ def test_everything_an_application_records_comes_back(tmp_path, way):
     scheme = url.partition("//")[0]
     matrix.record(f"`{scheme}` ({way})", f"Nagios Core {nagios_version()}", SENT, found)
     assert SENT == found
-
-
-@contextlib.contextmanager
-def nrdp(server, folder, port):
-    """NRDP's own PHP files behind a web server, spooling for *server*."""
-    home = needed_nrdp()
-    if not folder.exists():
-        shutil.copytree(home, folder / "server")
-        settings = (home / "config.inc.php").read_text()
-        settings += (
-            '\n$cfg["authorized_tokens"] = array("pk-token");\n'
-            f'$cfg["check_results_dir"] = "{server.spool}";\n'
-            '$cfg["nagios_command_group"] = "nagios";\n'
-        )
-        (folder / "server" / "config.inc.php").write_text(settings)
-    arguments = [command("php"), "-S", f"127.0.0.1:{port}", "-t", folder / "server"]
-    with running(arguments, folder, port):
-        yield f"nagios+nrdp://127.0.0.1:{port}/?{QUERY}&token=pk-token"
-
-
-def test_nrdp_acknowledges_and_nagios_has_it(tmp_path):
-    (port,) = free_ports(1)
-    folder = tmp_path / "nrdp"
-    with nagios(SERVICES) as server:
-        with nrdp(server, folder, port) as url, Shop(tmp_path, url) as shop:
-            assert shop.delivered()
-        eventually(lambda: stored(server) == SENT, 20)
-        found = stored(server)
-
-    what = f"Nagios Core {nagios_version()}"
-    matrix.record("`nagios+nrdp:`", what, SENT, found)
-    assert SENT == found
-
-
-def test_nothing_is_lost_while_nrdp_is_away(tmp_path):
-    (port,) = free_ports(1)
-    folder = tmp_path / "nrdp"
-    with nagios(["shop.operations"]) as server:
-        with nrdp(server, folder, port) as url:
-            shop = Shop(tmp_path, url)
-            shop.ask("orders 1000")
-            assert shop.ask("flush 10")
-        with shop:
-            shop.ask("orders 1000")
-            assert not shop.ask("flush 2")
-            with nrdp(server, folder, port):
-                shop.ask("orders 500")
-                assert shop.ask("flush 30")
-
-        def counted():
-            return server.performance("shop.operations", "value")
-
-        eventually(lambda: sum(counted()) >= 2500, 20)
-
-        assert 2500 == sum(counted())  # the spool has no order within a second
-
-
-def needed_nrdp():
-    """NRDP's PHP files; no package has them, so nobody must have them."""
-    home = SERVERS / "nrdp" / "server"
-    if not home.exists():
-        pytest.skip(f"{home} is not there: unpack NRDP's own archive to {home.parent}")
-    return home
 
 
 def test_words_of_users_make_no_command_and_break_none(server):
