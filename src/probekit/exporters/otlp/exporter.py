@@ -5,8 +5,9 @@ One batch is up to three POSTs under one deadline. The far side acknowledges eac
 """
 
 import zlib
+from dataclasses import replace
 
-from probekit.errors import ExportError, Rejected, RetryLater
+from probekit.errors import Rejected, RetryLater
 from probekit.exporters.otlp.answers import (
     JSON,
     PROTOBUF,
@@ -15,19 +16,13 @@ from probekit.exporters.otlp.answers import (
     partial_success,
     status_words,
 )
-from probekit.exporters.otlp.delivered import Delivered
-from probekit.exporters.otlp.encoders import (
-    KINDS,
-    SIGNALS,
-    count_of,
-    encoders_from,
-)
+from probekit.exporters.otlp.encoders import KINDS, count_of, encoders_from
 from probekit.exporters.otlp.json_form import as_json
+from probekit.exporters.otlp.requests import Requests
 from probekit.exporters.transport.deadline import Deadline
 from probekit.exporters.transport.http import HttpTransport
 from probekit.exporters.urls import Target
 from probekit.model import Batch, Signal
-from probekit.notice import notice
 from probekit.ports import DeliveryContract
 
 DEFAULT_PORT = 4318
@@ -64,8 +59,7 @@ class Otlp:
         found = encoders_from(options)
         self._encoders = found.encode
         options.finish()
-        self._delivered = Delivered()
-        self._refused: list[tuple[int, str]] = []
+        self._requests = Requests(found.signals, self._request, self._transport.where)
         self.contract = DeliveryContract(
             signals=frozenset(found.signals),
             cumulative=found.cumulative,
@@ -87,28 +81,14 @@ class Otlp:
                 taken. Without: the receiver refuses one of the requests as a whole.
 
         """
-        deadline = self._transport.deadline()
-        rest = self._delivered.remaining(batch)
-        done: list[Signal] = []
-        try:
-            for signal in SIGNALS:
-                if signal in self.contract.signals:
-                    self._send(signal, rest, deadline)
-                    done.append(signal)
-        except ExportError:
-            for signal in done:
-                self._delivered.add(rest, signal)
-            raise
-        self._delivered.forget(batch)
-        if self._refused:
-            refused, self._refused = self._refused, []
-            reasons = "; ".join(dict.fromkeys(reason for _, reason in refused))
-            raise Rejected(reasons, sum(count for count, _ in refused))
+        self._requests.send(batch, self._transport.deadline())
 
-    def _send(self, signal: Signal, batch: Batch, deadline: Deadline) -> None:
+    def _request(
+        self, signal: Signal, batch: Batch, deadline: Deadline
+    ) -> PartialSuccess:
         body = self._encoders[signal](batch)
         if not body:
-            return
+            return PartialSuccess()
         headers = {"Content-Type": JSON if self._json else PROTOBUF}
         if self._json:
             body = as_json(KINDS[signal], body)
@@ -122,25 +102,16 @@ class Otlp:
             answer, records=count_of(batch, signal), words=status_words(answer)
         )
         if isinstance(error, Rejected) and error.count is not None:
-            self._refused.append((error.count, error.reason))
-        elif error is not None:
+            return PartialSuccess(error.count, error.reason)
+        if error is not None:
             raise error
-        elif not is_acknowledgement(answer):
+        if not is_acknowledgement(answer):
             raise RetryLater(
                 f"{self._transport.where} answered {answer.status} with "
                 f"{answer.content_type or 'no content type'}: no OTLP receiver",
             )
-        else:
-            self._note(signal, partial_success(answer))
-
-    def _note(self, signal: Signal, told: PartialSuccess) -> None:
-        """Keep what a receiver refused while it took the rest; tell its warnings."""
-        words = self._transport.without_secrets(told.message)
-        if told.rejected > 0:
-            reason = words or f"{told.rejected} records of {PATHS[signal]} rejected"
-            self._refused.append((told.rejected, reason))
-        elif words:
-            notice("otlp-warning", f"{self._transport.where} warns: {words[:200]!r}")
+        told = partial_success(answer)
+        return replace(told, message=self._transport.without_secrets(told.message))
 
     def close(self) -> None:
         """Close the connection."""

@@ -6,18 +6,19 @@ process of its own (``shipper="process"``).
 """
 
 import importlib
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from probekit.errors import ConfigError, ExportError, MissingExtra, Rejected
+from probekit.errors import ConfigError, ExportError, MissingExtra
 from probekit.exporters.options import Options
-from probekit.exporters.otlp.answers import from_protobuf
-from probekit.exporters.otlp.delivered import Delivered
-from probekit.exporters.otlp.encoders import SIGNALS, count_of, encoders_from
+from probekit.exporters.otlp.answers import PartialSuccess, from_protobuf
+from probekit.exporters.otlp.encoders import encoders_from
 from probekit.exporters.otlp.grpc_status import as_export_error
+from probekit.exporters.otlp.requests import Requests
+from probekit.exporters.transport.answer import without
 from probekit.exporters.transport.deadline import Deadline
 from probekit.exporters.urls import Target
 from probekit.model import Batch, Signal
-from probekit.notice import notice
 from probekit.ports import DeliveryContract
 
 if TYPE_CHECKING:
@@ -64,8 +65,7 @@ class OtlpGrpc:
         self._encoders = found.encode
         options.finish()
         self._channel: Any = None
-        self._delivered = Delivered()
-        self._refused: list[tuple[int, str]] = []
+        self._requests = Requests(found.signals, self._request, self._where)
         self.contract = DeliveryContract(
             signals=frozenset(found.signals),
             cumulative=found.cumulative,
@@ -86,28 +86,14 @@ class OtlpGrpc:
             Rejected: With a count: that many records were refused, all others taken.
 
         """
-        deadline = Deadline(self._timeout_s, self._where)
-        rest = self._delivered.remaining(batch)
-        done: list[Signal] = []
-        try:
-            for signal in SIGNALS:
-                if signal in self.contract.signals:
-                    self._send(signal, rest, deadline)
-                    done.append(signal)
-        except ExportError:
-            for signal in done:
-                self._delivered.add(rest, signal)
-            raise
-        self._delivered.forget(batch)
-        if self._refused:
-            refused, self._refused = self._refused, []
-            reasons = "; ".join(dict.fromkeys(reason for _, reason in refused))
-            raise Rejected(reasons, sum(count for count, _ in refused))
+        self._requests.send(batch, Deadline(self._timeout_s, self._where))
 
-    def _send(self, signal: Signal, batch: Batch, deadline: Deadline) -> None:
+    def _request(
+        self, signal: Signal, batch: Batch, deadline: Deadline
+    ) -> PartialSuccess:
         body = self._encoders[signal](batch)
         if not body:
-            return
+            return PartialSuccess()
         try:
             answer = self._call(signal)(
                 body,
@@ -118,11 +104,7 @@ class OtlpGrpc:
         except self._grpc.RpcError as error:
             raise self._translated(error) from None
         told = from_protobuf(answer)
-        if told.rejected > 0:
-            reason = told.message or f"{told.rejected} records of {signal} rejected"
-            self._refused.append((min(told.rejected, count_of(batch, signal)), reason))
-        elif told.message:
-            notice("otlp-warning", f"{self._where} warns: {told.message[:200]!r}")
+        return replace(told, message=self._without_secrets(told.message))
 
     def _call(self, signal: Signal) -> "Callable[..., bytes]":
         if self._channel is None:
@@ -150,15 +132,15 @@ class OtlpGrpc:
     def _translated(self, error: Any) -> ExportError:
         trailers = {item.key: item.value for item in error.trailing_metadata() or ()}
         details = trailers.get("grpc-status-details-bin", b"")
-        words = str(error.details() or "")
-        for _, secret in self._metadata:
-            words = words.replace(secret, "***")
         return as_export_error(
             error.code().name,
-            words,
+            self._without_secrets(str(error.details() or "")),
             details if isinstance(details, bytes) else b"",
             self._where,
         )
+
+    def _without_secrets(self, words: str) -> str:
+        return without(words, [secret for _, secret in self._metadata])
 
     def _tls(self, options: Options) -> Any:
         wanted = options.flag("tls", default=False)
