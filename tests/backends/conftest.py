@@ -1,7 +1,28 @@
-"""Makes the helper modules of this folder and of the exporters' importable."""
+"""Makes the helper modules of this folder and of the exporters' importable.
+
+Databases that only have to answer are started once for all tests of the folder.
+"""
 
 import sys
 from pathlib import Path
 
-HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE), str(HERE.parent / "exporters")]
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "exporters"))
+sys.path.insert(0, str(Path(__file__).parent))
+
+import servers
+
+
+@pytest.fixture(scope="session")
+def postgres():
+    """The port of a PostgreSQL server."""
+    with servers.postgres() as port:
+        yield port
+
+
+@pytest.fixture(scope="session")
+def mariadb():
+    """The port of a MariaDB server."""
+    with servers.mariadb() as port:
+        yield port

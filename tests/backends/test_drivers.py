@@ -14,18 +14,6 @@ LITERAL = "4111-secret"
 
 
 @pytest.fixture(scope="module")
-def postgres():
-    with servers.postgres() as port:
-        yield port
-
-
-@pytest.fixture(scope="module")
-def mariadb():
-    with servers.mariadb() as port:
-        yield port
-
-
-@pytest.fixture(scope="module")
 def redis_port(tmp_path_factory):
     with servers.redis(tmp_path_factory.mktemp("redis")) as port:
         yield port

@@ -15,9 +15,9 @@ _GROUP = "opentelemetry_instrumentor"
 # Theirs for what probekit records itself: both would count every call twice.
 _OURS = {
     "aiohttp-client", "asgi", "asyncio", "celery", "dbapi", "django", "exceptions",
-    "flask", "httpx", "logging", "psycopg", "psycopg2", "psycopg2-binary", "pymysql",
-    "redis", "requests", "sqlalchemy", "sqlite3", "system_metrics", "threading",
-    "urllib", "urllib3", "wsgi",
+    "fastapi", "flask", "httpx", "logging", "psycopg", "psycopg2", "psycopg2-binary",
+    "pymysql", "redis", "requests", "sqlalchemy", "sqlite3", "starlette",
+    "system_metrics", "threading", "urllib", "urllib3", "wsgi",
 }  # fmt: skip
 
 _active: "dict[str, Any]" = {}

@@ -85,9 +85,9 @@ def _waiting(pipeline: Any) -> bool:
 
 
 def _batch(pipeline: Any) -> str:
-    explicit = getattr(pipeline, "explicit_transaction", False)
-    transaction = getattr(pipeline, "is_transaction", False)
-    return "MULTI" if transaction is True or explicit is True else "PIPELINE"
+    names = ("explicit_transaction", "transaction", "is_transaction")
+    found = (getattr(pipeline, name, False) for name in names)
+    return "MULTI" if any(value is True for value in found) else "PIPELINE"
 
 
 def _place(client: Any) -> Place:
