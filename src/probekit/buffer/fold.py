@@ -10,7 +10,7 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
-from probekit.buffer import segment_files
+from probekit.buffer import lastwords, segment_files
 from probekit.buffer.cells import Cell
 from probekit.buffer.closing import (
     Closing,
@@ -144,6 +144,7 @@ class Fold:
         waits for another round.
         """
         closed = False
+        lastwords.adopt(folder)
         for _ in range(_ROUNDS):
             settled = dict(segment_files.sizes(folder))
             held: set[str] = set()

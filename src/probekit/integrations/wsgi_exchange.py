@@ -18,9 +18,11 @@ from probekit.integrations.http import (
     parse_traceparent,
     record_unhandled,
 )
+from probekit.integrations.progress import tell_interrupted, underway
 from probekit.integrations.spans import end_request, environ_header, serve_request
 from probekit.notice import notice
 from probekit.recording.registry import REGISTRY
+from probekit.recording.running import UNDERWAY
 from probekit.recording.seams import CallSpan
 
 KEY = "probekit.exchange"
@@ -48,6 +50,7 @@ class Exchange:
     _token: "Token[tuple[str, str]] | None" = None
     _span: "CallSpan | None" = None
     _stays = False  # the span stays the current one after the end
+    underway = underway
 
     def __init__(
         self,
@@ -81,6 +84,7 @@ class Exchange:
         self._active: Append = metrics.actives.get(key) or metrics.active(*key)
         self._active(1)
         environ[KEY] = self
+        UNDERWAY.add(self)
 
     def start_response(self, status: str, headers: Any, *exc_info: Any) -> Any:
         """Pass the answer's head on to the server, untouched."""
@@ -125,6 +129,8 @@ class Exchange:
         """End because the application raised; the server answers 500 by itself."""
         try:
             self.note(error)
+            if not self._error and not self._over:
+                tell_interrupted(self, error)
             if self._error and not self.streamed:
                 self._status = _FAILED
         except Exception:
@@ -137,6 +143,7 @@ class Exchange:
             return
         self._over = True
         ended_s = perf_counter()
+        UNDERWAY.discard(self)
         try:
             self._active(-1)
             self._environ.pop(KEY, None)  # breaks the cycle between the two

@@ -19,6 +19,7 @@ from probekit.recording.events import record_error
 from probekit.recording.instruments import gauge, histogram, up_down_counter
 from probekit.recording.quiet import is_disabled
 from probekit.recording.registry import REGISTRY
+from probekit.recording.running import UNDERWAY, Operation
 from probekit.recording.seams import CallSpan
 from probekit.recording.seen import forget_mark, is_recorded, mark_recorded
 
@@ -50,6 +51,7 @@ class Job:
         self._tell(_began, self._attributes)
         forget_mark()
         self._began_s.append(time.perf_counter())
+        UNDERWAY.add(self)
         return self
 
     def __exit__(
@@ -60,10 +62,19 @@ class Job:
     ) -> None:
         """End the run; an exception passes."""
         seconds = time.perf_counter() - self._began_s.pop()
+        if not self._began_s:
+            UNDERWAY.discard(self)
         self._tell(_ended, self._attributes, seconds, error)
         span = self._spans.pop()
         if span is not None:
             self._tell(span.end, error)
+
+    def underway(self, longest_s: float) -> "Operation | None":
+        """Describe the run, if it began before *longest_s*; see ``Underway``."""
+        began_s = self._began_s[0]
+        if began_s > longest_s:
+            return None
+        return Operation("job", self._name, began_s, self._attributes, entry=id(self))
 
     async def __aenter__(self) -> "Job":  # noqa: PYI034 - the same
         """Start a run."""

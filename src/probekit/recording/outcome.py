@@ -57,6 +57,16 @@ class Outcome:
         self.values = instrument.handle(attributes).values
         self.append: Callable[[float], None] = self.values.append
 
+    @property
+    def name(self) -> str:
+        """Which function, for people."""
+        return self._name
+
+    @property
+    def attributes(self) -> Mapping[str, Any]:
+        """What its calls are recorded with."""
+        return self._attributes
+
     def _meet(self, error: BaseException, started_s: float, ended_s: float) -> None:
         """Take a failed call whose like was not seen before, or that is nested."""
         if not isinstance(error, Exception):

@@ -18,6 +18,7 @@ from probekit.model import Harvest, Snapshot
 from probekit.notice import notice
 from probekit.runtime.crew import Crew
 from probekit.runtime.ending import at_end_of_process
+from probekit.runtime.heartbeat import Heartbeat
 from probekit.runtime.parts import Places, build_exporters, process_sources, silence
 from probekit.runtime.status import Status, buffer_fields
 from probekit.runtime.waiting import wait_delivered
@@ -65,6 +66,9 @@ class Presence:
         exporters = build_exporters(settings.exporters)
         self._names = frozenset(name for name, _ in exporters)
         self._places = None if settings.buffer is None else Places(settings.buffer)
+        self._heartbeat: Heartbeat | None = None
+        if self._places is not None:
+            self._heartbeat = Heartbeat(registry, self._places.journal)
         self._sidecar = self._hire()
         self._crew = self._muster(exporters)
         self._pump = self._make_pump()
@@ -107,7 +111,10 @@ class Presence:
         )
 
     def _tick(self) -> None:
-        """See to the sidecar once a second; the pump's thread."""
+        """See to sidecar and heartbeat, each once a second; the pump's thread."""
+        heartbeat = self._heartbeat
+        if heartbeat is not None and not self._over:
+            heartbeat.beat()
         now_s = SYSTEM_CLOCK.monotonic_s()
         if self._sidecar is not None and now_s >= self._sidecar_due_s:
             self._sidecar_due_s = now_s + _SIDECAR_CHECK_S
@@ -163,7 +170,7 @@ class Presence:
         )
         exporters = build_exporters(self.settings.exporters)
         with self._crew.outlook.gate:  # no fork while the crew changes
-            self._places = self._sidecar = None
+            self._places = self._sidecar = self._heartbeat = None
             self._crew = self._muster(exporters)
         self._pump.redirect(self._crew.journal)
         if self._awake:
@@ -293,6 +300,8 @@ class Presence:
         for source in self._sources:  # reading may be slow, and nobody will miss it
             self._registry.observers.remove(source)
         self._pump.stop(max(0.0, by_s - clock.monotonic_s()))
+        if self._heartbeat is not None:
+            self._heartbeat.end()
         try:
             self._crew.journal.close()
         except OSError as error:
@@ -328,6 +337,8 @@ class Presence:
         self._held = {}
         self._switch = threading.Lock()
         self._crew.abandon()
+        if self._heartbeat is not None:
+            self._heartbeat.abandon()
         if self._sidecar is not None:
             self._sidecar.inherit()
         self._registry.forget()
