@@ -121,6 +121,40 @@ FURTHER = (
         "python-dateutil==2.9.0.post0", "dateutil.*", needs=("freezegun", "hypothesis")
     ),
     Suite("mako==1.3.8", "mako.*", tests=("test",)),
+    Suite("toolz==1.0.0", "toolz.*", tests=("toolz/tests",)),
+    Suite("sortedcontainers==2.4.0", "sortedcontainers.*"),
+    Suite("wcwidth==0.2.13", "wcwidth.*"),
+    Suite("markdown==3.7", "markdown.*", needs=("PyYAML",)),
+    Suite(
+        "starlette==0.45.3",
+        "starlette.*",
+        needs=("httpx==0.28.1", "jinja2", "itsdangerous", "python-multipart", "trio"),
+        options=("-p", "no:warnings"),
+    ),
+    Suite(
+        "anyio==4.8.0",
+        "anyio.*",
+        needs=(
+            "trio",
+            "psutil",
+            "trustme",
+            "hypothesis",
+            "pytest-mock",
+            "exceptiongroup",
+        ),
+        options=("-p", "no:warnings"),
+    ),
+    Suite(
+        "trio==0.28.0",
+        "trio.*",
+        needs=("trustme", "pyOpenSSL", "jedi", "async_generator", "astor"),
+        tests=("src/trio/_core/_tests", "src/trio/_tests"),
+        options=(
+            *("-p", "trio._tests.pytest_plugin", "--pyargs"),
+            *("-k", "not exports and not mypy", "-p", "no:warnings"),
+        ),
+    ),
+    Suite("cattrs==24.1.2", "cattrs.*", needs=("hypothesis", "immutables", "attrs")),
     Suite("sympy==1.13.3", "sympy.*", tests=("sympy/core", "sympy/parsing")),
 )
 

@@ -2,9 +2,10 @@
 
 import sys
 from bisect import bisect_left
+from functools import lru_cache
 from opcode import opmap
 from types import CodeType
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from probekit.recording.weave.layout import JUMPS, Layout, Site, finder, instruction
 from probekit.recording.weave.snippets import (
@@ -34,6 +35,8 @@ _SUSPENDS = 0x20 | 0x80 | 0x200  # generators, coroutines, async generators
 _CLOSES_AT_ONCE = 4  # bit of RESUME from 3.13 on, see _stay_closable
 _SITES = finder({*JUMPS, _RETURN_VALUE, _RETURN_CONST})
 _NARROW = 120  # of constants and names each, ours included, one byte has room for
+# Short functions are often written alike (``return self._x``): these share their text.
+_TEXTS = 512
 
 
 class Unweavable(Exception):
@@ -56,19 +59,65 @@ def weave(code: CodeType, strands: Strands) -> CodeType:
     """
     if not CAN_WEAVE:
         raise Unweavable("this interpreter's code is not known")
-    raw = code.co_code
-    if code.co_flags & _SUSPENDS:
+    # Both are new in 3.11, which type checkers for 3.10 do not know.
+    theirs, replace = cast("Any", code).co_exceptiontable, cast("Any", code.replace)
+    kind = Kind(
+        strands.tick is not None,
+        strands.slow is not None,
+        max(len(code.co_consts), len(code.co_names)) > _NARROW,
+    )
+    text = _woven(
+        code.co_code,
+        code.co_linetable,
+        theirs,
+        kind,
+        len(code.co_consts),
+        len(code.co_names),
+        bool(code.co_flags & _SUSPENDS),
+    )
+    woven_code: CodeType = replace(
+        co_code=text.code,
+        co_consts=code.co_consts + constants(strands),
+        co_names=(*code.co_names, "deadline"),
+        co_stacksize=code.co_stacksize + STACK_MORE,
+        co_linetable=text.lines,
+        co_exceptiontable=text.guards,
+    )
+    return woven_code
+
+
+class _Text(NamedTuple):
+    """What of woven code does not depend on the function, only on its form.
+
+    Attributes:
+        code: Its bytes.
+        lines: Its location table.
+        guards: Its exception table.
+    """
+
+    code: bytes
+    lines: bytes
+    guards: bytes
+
+
+@lru_cache(maxsize=_TEXTS)
+def _woven(
+    raw: bytes,
+    lines: bytes,
+    theirs: bytes,
+    kind: Kind,
+    constant_count: int,
+    name_count: int,
+    suspends: bool,  # noqa: FBT001 - part of the key
+) -> _Text:
+    if suspends:
         raw = _stay_closable(raw)
-    wide = max(len(code.co_consts), len(code.co_names)) > _NARROW
-    kind = Kind(strands.tick is not None, strands.slow is not None, wide)
-    parts = snippets(kind, len(code.co_consts), len(code.co_names))
+    parts = snippets(kind, constant_count, name_count)
     begin = _begin(raw)
     sites, returns = _sites(raw, begin, parts.epilogue)
     layout = Layout(raw, sites, begin, len(parts.prologue) // 2)
     woven = layout.join(parts.prologue)
     rescues = len(woven) // 2
-    # Both are new in 3.11, which type checkers for 3.10 do not know.
-    theirs, replace = cast("Any", code).co_exceptiontable, cast("Any", code.replace)
     guards = _guards(read_guards(theirs), layout, begin, returns)
     guards = [
         Guard(layout.moved(g.start), layout.moved(g.end), t, g.depth + 1, g.lasti)
@@ -78,17 +127,11 @@ def weave(code: CodeType, strands: Strands) -> CodeType:
     guards += _our_guards(
         parts, [_epilogue_at(layout, r, parts) for r in returns], rescues
     )
-    woven_code: CodeType = replace(
-        co_code=woven + parts.rescues,
-        co_consts=code.co_consts + constants(strands),
-        co_names=(*code.co_names, "deadline"),
-        co_stacksize=code.co_stacksize + STACK_MORE,
-        co_linetable=moved_locations(
-            code.co_linetable, layout.growths(), len(parts.rescues) // 2
-        ),
-        co_exceptiontable=write_guards(guards),
+    return _Text(
+        woven + parts.rescues,
+        moved_locations(lines, layout.growths(), len(parts.rescues) // 2),
+        write_guards(guards),
     )
-    return woven_code
 
 
 def _begin(raw: bytes) -> int:
