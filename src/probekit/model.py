@@ -239,6 +239,8 @@ class Batch:
         windows: Ids rising.
         events: Numbers rising.
         spans: Numbers rising.
+        began_unix_ns: When the buffer was made, nanoseconds since 1970: every running
+            total counts from there, over all processes and restarts; 0 when unknown.
     """
 
     buffer_id: str
@@ -246,6 +248,7 @@ class Batch:
     windows: Sequence[Window] = ()
     events: Sequence[Event] = ()
     spans: Sequence[Span] = ()
+    began_unix_ns: int = 0
 
     def __len__(self) -> int:
         """Records in the batch: points, events and spans."""

@@ -1,5 +1,7 @@
 """Our OTLP bytes are the very message that the generated classes build."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -116,9 +118,9 @@ def same(expected, encoded):
 
 
 @settings(max_examples=60, deadline=None)
-@given(RESOURCE, st.lists(WINDOW, max_size=3))
-def test_windows_are_the_message_of_the_generated_classes(resource, windows):
-    batch = Batch("0" * 32, resource, windows=windows)
+@given(RESOURCE, st.lists(WINDOW, max_size=3), MOMENT)
+def test_windows_are_the_message_of_the_generated_classes(resource, windows, began):
+    batch = Batch("0" * 32, resource, windows=windows, began_unix_ns=began)
 
     assert same(metrics_request(batch), MetricsEncoder().encode(batch))
 
@@ -140,7 +142,7 @@ def test_spans_are_the_message_of_the_generated_classes(resource, spans):
 
 
 def test_our_bytes_are_theirs_to_the_byte():
-    batch = sample_batch(10**18)
+    batch = replace(sample_batch(10**18), began_unix_ns=10**17)
 
     assert metrics_request(batch).SerializeToString() == MetricsEncoder().encode(batch)
     assert logs_request(batch).SerializeToString() == encode_logs(batch)

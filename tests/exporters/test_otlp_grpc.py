@@ -18,6 +18,7 @@ from probekit.errors import (
     TooLarge,
 )
 from probekit.exporters import build
+from probekit.exporters.otlp import requests
 from probekit.exporters.otlp.grpc_status import as_export_error, retry_delay_s
 from probekit.exporters.otlp.protobuf import length_delimited, unsigned
 from probekit.testing.contract import SECRET, ExporterContract, sample_batch
@@ -125,6 +126,52 @@ def test_what_was_taken_does_not_go_again(server):
     ]
 
     assert ["MetricsService", "LogsService", "LogsService", "TraceService"] == services
+
+
+@pytest.mark.parametrize("name", ["RESOURCE_EXHAUSTED", "UNAVAILABLE"])
+def test_a_server_that_is_busy_says_how_long_to_wait(server, name):
+    def answer(context):
+        details = ("grpc-status-details-bin", retry_info(7))
+        context.set_trailing_metadata((details,))
+        context.abort(grpc.StatusCode[name], "slow down")
+
+    server.answer = answer
+    exporter = build(f"otlp+grpc://127.0.0.1:{server.port}")
+    with pytest.raises(RetryLater, match="slow down") as caught:
+        exporter.send(sample_batch())
+    exporter.close()
+
+    assert 7.0 == caught.value.after_s
+
+
+def test_a_warning_is_told_without_secrets_and_nothing_is_counted(server, monkeypatch):
+    told = []
+    monkeypatch.setattr(requests, "notice", lambda *words: told.append(words))
+    partial = ExportMetricsPartialSuccess(error_message=f"{SECRET} is deprecated")
+    answers = [
+        ExportMetricsServiceResponse(partial_success=partial).SerializeToString()
+    ]
+    server.answer = lambda context: answers.pop() if answers else b""
+    exporter = build(f"otlp+grpc://127.0.0.1:{server.port}?header.x-key={SECRET}")
+    exporter.send(sample_batch())
+    exporter.close()
+    where = f"otlp+grpc://127.0.0.1:{server.port}"
+
+    assert [("otlp-warning", f"{where} warns: '*** is deprecated'")] == told
+
+
+def test_no_more_is_refused_than_was_sent(server):
+    partial = ExportMetricsPartialSuccess(rejected_data_points=2_000, error_message="x")
+    answers = [
+        ExportMetricsServiceResponse(partial_success=partial).SerializeToString()
+    ]
+    server.answer = lambda context: answers.pop() if answers else b""
+    exporter = build(f"otlp+grpc://127.0.0.1:{server.port}")
+    with pytest.raises(Rejected) as caught:
+        exporter.send(sample_batch())
+    exporter.close()
+
+    assert 5 == caught.value.count
 
 
 def retry_info(seconds):

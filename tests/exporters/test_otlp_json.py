@@ -17,7 +17,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
 )
 
-from probekit.errors import Rejected
+from probekit.errors import Rejected, RetryLater
 from probekit.exporters import build
 from probekit.exporters.otlp.json_form import as_json
 from probekit.exporters.otlp.logs import encode_logs
@@ -93,7 +93,8 @@ def test_totals_are_sent_on_request():
         Point(Series("a", "counter"), 1.0, total=7.0),
         Point(took, Histogram.of([2.0]), total=told),
     )
-    batch = Batch("0" * 32, Resource(), (Window(1, 10**9, 2 * 10**9, points),))
+    windows = (Window(1, 10**9, 2 * 10**9, points),)
+    batch = Batch("0" * 32, Resource(), windows, began_unix_ns=10**8)
     body = MetricsEncoder(cumulative=True).encode(batch)
     (scope,) = (
         ExportMetricsServiceRequest.FromString(body).resource_metrics[0].scope_metrics
@@ -106,6 +107,10 @@ def test_totals_are_sent_on_request():
     )
     assert 7.0 == counter.sum.data_points[0].as_double
     assert counter.sum.is_monotonic
+    assert {10**8} == {
+        counter.sum.data_points[0].start_time_unix_nano,
+        histogram.histogram.data_points[0].start_time_unix_nano,
+    }
     assert (2, 3.0) == (
         histogram.histogram.data_points[0].count,
         histogram.histogram.data_points[0].sum,
@@ -140,3 +145,29 @@ def test_a_refused_part_is_read_from_the_json_answer():
 
     assert 2 == caught.value.count
     assert {"application/json"} == kinds
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_server_that_is_busy_says_how_long_to_wait(status):
+    headers = {"Content-Type": "application/json", "Retry-After": "7"}
+    told = b'{"code": 8, "message": "slow down"}'
+    with HttpReceiver(script=[Reply(status, headers, told)], reply=OK) as receiver:
+        exporter = build(f"otlp+json://127.0.0.1:{receiver.port}")
+        with pytest.raises(RetryLater, match="slow down") as caught:
+            exporter.send(sample_batch())
+        exporter.send(sample_batch())
+        exporter.close()
+        paths = [request.path for request in receiver.requests]
+
+    assert 7.0 == caught.value.after_s
+    assert ["/v1/metrics", "/v1/metrics", "/v1/logs", "/v1/traces"] == paths
+
+
+def test_a_refused_request_brings_the_words_of_its_json_status():
+    told = b'{"code": 3, "message": "no such tenant"}'
+    headers = {"Content-Type": "application/json"}
+    with HttpReceiver(script=[Reply(400, headers, told)], reply=OK) as receiver:
+        exporter = build(f"otlp+json://127.0.0.1:{receiver.port}")
+        with pytest.raises(Rejected, match="no such tenant"):
+            exporter.send(sample_batch())
+        exporter.close()

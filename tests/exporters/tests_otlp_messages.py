@@ -113,6 +113,8 @@ def add_point(request, metrics, batch, window, point):
     times = {"time_unix_nano": window.end_unix_ns}
     if not level:
         times["start_time_unix_nano"] = window.start_unix_ns
+    elif series.kind != "gauge":
+        times["start_time_unix_nano"] = min(batch.began_unix_ns, window.start_unix_ns)
     attributes = key_values(series.attributes)
     if isinstance(value, Histogram):
         metric.histogram.aggregation_temporality = 1

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from probekit.buffer import accounts, sql
 from probekit.buffer.closing import Closing, Folded, SegmentRow, StreamRow, Superseded
-from probekit.buffer.meta import read_meta, write_meta
+from probekit.buffer.meta import began_no_later, read_meta, write_meta
 from probekit.buffer.pace import Pace
 from probekit.buffer.records import (
     dump,
@@ -79,6 +79,8 @@ def write(
     write_meta(connection, "commits", closing.generation + 1)
     write_meta(connection, "epoch", closing.epoch)
     write_meta(connection, "end_unix_ns", closing.end_ns)
+    if closing.cells:
+        began_no_later(connection, min(cell.start_ns for cell in closing.cells))
     last = accounts.last(connection, "metrics")
     window = _write_cells(connection, closing, totals, last, between)
     _write_records(connection, closing, window, between)

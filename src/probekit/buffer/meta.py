@@ -7,6 +7,8 @@ from typing import Any
 from probekit.buffer.records import load_attributes, sql_json
 from probekit.model import Resource
 
+BEGAN = "created_unix_ns"
+
 
 def read_meta(connection: sqlite3.Connection, key: str, default: Any = None) -> Any:
     """The value of *key*, or *default*."""
@@ -17,6 +19,23 @@ def read_meta(connection: sqlite3.Connection, key: str, default: Any = None) -> 
 def write_meta(connection: sqlite3.Connection, key: str, value: Any) -> None:
     """Set *key*."""
     connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+
+
+def began_unix_ns(connection: sqlite3.Connection) -> int:
+    """Since when the running totals count; 0 when nobody knows."""
+    return int(read_meta(connection, BEGAN, 0))
+
+
+def began_no_later(connection: sqlite3.Connection, time_ns: int) -> None:
+    """The buffer has a window that starts at *time_ns*: so its totals count since then.
+
+    The first window begins on the clock's grid and with what was held before there was
+    a buffer; a clock that is set back writes windows before the first one.
+    """
+    connection.execute(
+        "UPDATE meta SET value = ? WHERE key = ? AND value > ?",
+        (time_ns, BEGAN, time_ns),
+    )
 
 
 def keep_resource(

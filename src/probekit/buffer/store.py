@@ -15,6 +15,8 @@ from probekit.buffer.database import Database
 from probekit.buffer.house import checkpoint, used_bytes
 from probekit.buffer.letters import letter
 from probekit.buffer.meta import (
+    BEGAN,
+    began_unix_ns,
     keep_resource,
     read_meta,
     stored_resource,
@@ -197,6 +199,7 @@ class Store:
             tuple(windows),
             tuple(found.events),
             tuple(found.spans),
+            began_unix_ns(connection),
             since=found.since,
             through=found.through,
         )
@@ -387,7 +390,7 @@ class Store:
         if found is None:
             found = os.urandom(16).hex()
             write_meta(connection, "buffer_id", found)
-            write_meta(connection, "created_unix_ns", self._clock.wall_ns())
+            write_meta(connection, BEGAN, self._clock.wall_ns())
             # Made anew under a leader: who was served before is served on.
             cursors.register(connection, self._exporters)
         if self._resource is not None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from probekit.buffer.cumulative import Cumulative
-from probekit.buffer.meta import stored_resource
+from probekit.buffer.meta import began_unix_ns, stored_resource
 from probekit.buffer.parcel import WHOLE, Cursor, Parcel
 from probekit.buffer.readings import (
     events_between,
@@ -173,7 +173,8 @@ class Replay:
         ).after(at)
         kept = self._kept(contract, windows, events, spans)
         resource = stored_resource(self.connection)
-        return Parcel(self.buffer_id, resource, *kept, since=at, through=through)
+        began = began_unix_ns(self.connection)
+        return Parcel(self.buffer_id, resource, *kept, began, since=at, through=through)
 
     def _records(self, at: Cursor, left: int) -> "tuple[list[Event], list[Span]]":
         """Up to *left* events and spans, once all points are through."""

@@ -110,11 +110,14 @@ class ClickhouseRows:
             points = [p for p in window.points if TABLE_OF[p.series.kind] == table]
             if points:
                 windows.append(replace(window, points=points))
-            times = (
-                f',"StartTimeUnix":"{_when(window.start_unix_ns)}"'
-                f',"TimeUnix":"{_when(window.end_unix_ns)}"}}'
-            )
-            lines += [f"{self._heads.of(p)},{_figures(p)}{times}" for p in points]
+            end = f'"TimeUnix":"{_when(window.end_unix_ns)}"}}'
+            began = min(batch.began_unix_ns or _LAST_NS, window.start_unix_ns)
+            since = {"up_down_counter": f',"StartTimeUnix":"{_when(began)}",{end}'}
+            within = f',"StartTimeUnix":"{_when(window.start_unix_ns)}",{end}'
+            lines += [
+                f"{self._heads.of(p)},{_figures(p)}{since.get(p.series.kind, within)}"
+                for p in points
+            ]
         part = replace(batch, windows=windows, events=(), spans=())
         return Insert(table, "metrics", part, _lines(lines))
 

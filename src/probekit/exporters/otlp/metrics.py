@@ -5,7 +5,8 @@ of their running total (a delta of a level says nothing to a backend), or deltas
 the buffer does not know the total. Gauges are gauges. Histograms have explicit bounds,
 delta temporality, and exact count, sum, minimum and maximum; each bucket's count is
 exact where its bound has two significant decimal digits. On request counters and
-histograms are cumulative too.
+histograms are cumulative too. What is cumulative counts since the buffer was made, over
+all processes and restarts: its start time changes when the buffer does, and only then.
 """
 
 from bisect import bisect_left
@@ -80,9 +81,8 @@ BOUNDS_BY_NAME: "Mapping[str, tuple[float, ...]]" = {
     ),
 }
 _GAUGE, _SUM, _HISTOGRAM = 5, 7, 9  # fields of Metric
-_DELTA_BYTES, _LEVEL_BYTES = 27, 18  # a number without its attributes
+_SUM_BYTES, _GAUGE_BYTES = 27, 18  # a number without its attributes
 _SHAPES_LIMIT = 20_000
-_NO_START = b"\x11" + moment(0)
 _pack_number = Struct("<Bd").pack
 _AS_DOUBLE = 0x21
 _pack_count_and_sum = Struct("<BQBd").pack
@@ -150,7 +150,8 @@ class Place:
         attributes: Encoded for a number (field 7) or a histogram (field 9); a
             histogram's bounds stand before them.
         delta_head: Tag and length of a number with start and end, or of a histogram.
-        level_head: Tag and length of a number with an end only.
+        level_head: Tag and length of a gauge's number, which has an end only, or of a
+            running total's.
         cut: How to cut a histogram; None for numbers.
     """
 
@@ -189,7 +190,7 @@ class MetricsEncoder:
         metrics: defaultdict[Shape, list[bytes]] = defaultdict(list)
         examples = Examples(batch.spans) if batch.spans else None
         for window in batch.windows:
-            self._collect(window, metrics, examples)
+            self._collect(window, metrics, examples, batch.began_unix_ns)
         if not metrics:
             return b""
         content = b"".join(
@@ -202,19 +203,19 @@ class MetricsEncoder:
         self,
         window: Window,
         metrics: "defaultdict[Shape, list[bytes]]",
-        examples: "Examples | None" = None,
+        examples: "Examples | None",
+        began_unix_ns: int,
     ) -> None:
         end = b"\x19" + moment(window.end_unix_ns)
         both = b"\x11" + moment(window.start_unix_ns) + end
+        began = b"\x11" + moment(min(began_unix_ns, window.start_unix_ns)) + end
         place_of = self._places.of
         for point in window.points:
             place, value, total = place_of(point), point.value, point.total
             if isinstance(value, Histogram):
                 more = exemplars(examples, point.series, window) if examples else b""
                 if self._cumulative and isinstance(total, Histogram):
-                    # Nobody knows when the total began: its start is left open.
-                    since = _NO_START + end
-                    metrics[place.level].append(_histogram(place, total, since, more))
+                    metrics[place.level].append(_histogram(place, total, began, more))
                 else:
                     metrics[place.delta].append(_histogram(place, value, both, more))
                 continue
@@ -230,7 +231,8 @@ class MetricsEncoder:
                     place.delta_head + number + place.attributes
                 )
             else:
-                number = end + _pack_number(_AS_DOUBLE, level)
+                times = end if place.kind == "gauge" else began
+                number = times + _pack_number(_AS_DOUBLE, level)
                 metrics[place.level].append(
                     place.level_head + number + place.attributes
                 )
@@ -238,14 +240,15 @@ class MetricsEncoder:
     def _place(self, series: Series) -> Place:
         cut = self._cut(series) if series.kind == "histogram" else None
         if cut is None:
-            data_field, size = _SUM, _DELTA_BYTES
+            data_field, size = _SUM, _SUM_BYTES
             attributes = key_values(b"\x3a", series.attributes)
         else:
             data_field, size = _HISTOGRAM, _HISTOGRAM_BYTES + cut.counts_bytes
             attributes = cut.bounds_field + key_values(b"\x4a", series.attributes)
         monotonic = unsigned(3, int(series.kind == "counter"))
+        level_size = _SUM_BYTES
         if series.kind == "gauge":
-            level = self._shape(series, _GAUGE, b"")
+            level, level_size = self._shape(series, _GAUGE, b""), _GAUGE_BYTES
         else:
             level = self._shape(series, data_field, unsigned(2, CUMULATIVE) + monotonic)
         return Place(
@@ -254,7 +257,7 @@ class MetricsEncoder:
             level=level,
             attributes=attributes,
             delta_head=b"\x0a" + varint(size + len(attributes)),
-            level_head=b"\x0a" + varint(_LEVEL_BYTES + len(attributes)),
+            level_head=b"\x0a" + varint(level_size + len(attributes)),
             cut=cut,
         )
 
