@@ -61,7 +61,7 @@ def _calls_of(
             began_s, outcome = _wrapped(frame)
             if began_s is not None and began_s <= before_s:
                 stack = stack or stack_of(innermost)
-                found.append(_call(frame.f_code, began_s, outcome, stack))
+                found.append(_call(frame, began_s, outcome, stack))
         elif path.startswith(_INTEGRATIONS) and UNDERWAY:
             stack = stack or stack_of(innermost)
             served = {id(each) for each in UNDERWAY.copy()}
@@ -102,11 +102,12 @@ def outcome_of(fail: object) -> "Outcome | None":
 
 
 def _call(
-    code: CodeType, began_s: float, outcome: "Outcome | None", stack: str
+    frame: FrameType, began_s: float, outcome: "Outcome | None", stack: str
 ) -> Operation:
-    name = outcome.name if outcome is not None else _name_of(code)
-    attributes = outcome.attributes if outcome is not None else {}
-    return Operation("call", name, began_s, attributes, stack)
+    if outcome is not None:
+        return Operation("call", outcome.name, began_s, outcome.attributes, stack)
+    name = f"{frame.f_globals.get('__name__', '')}.{_name_of(frame.f_code)}"
+    return Operation("call", name, began_s, {"code.function.name": name}, stack)
 
 
 def stack_of(innermost: FrameType) -> str:
