@@ -2,6 +2,7 @@
 
 import sys
 import threading
+import types
 
 import pytest
 
@@ -164,15 +165,21 @@ def test_a_child_of_a_fork_starts_from_zero(hot):
 
 
 def test_slow_calls_of_a_hot_function_leave_spans_when_they_are_timed(shop):
-    """One call of 16."""
+    """One call of 16; the time of one that was not timed is not invented."""
+    left = []
+    shop.registry.tracing = types.SimpleNamespace(past=lambda *call: left.append(call))
     module = shop.load("hotspan", TEXT)
     shop.instrument("hotspan", min_duration_s=0)
     stitch(shop, "hotspan.f").heat()
     for i in range(32):
         module.f(i)
-    shop.drain()
+    for _ in range(16):
+        with pytest.raises(ValueError, match="-1"):
+            module.f(-1)
 
-    assert 2 == len(shop.spans)
+    assert [None, None, "ValueError"] == [
+        error and type(error).__name__ for _, _, _, error in left
+    ]
 
 
 @pytest.mark.parametrize("calls", [1, 2, 5, 99, 1000])

@@ -31,6 +31,10 @@ SpanMaker: TypeAlias = "Callable[[str, Mapping[str, Any], bool], OpenSpan | None
 class EndedSpan(Protocol):
     """A span that has ended; the draining thread makes it one that may be buffered."""
 
+    @property
+    def trace_id(self) -> str:
+        """32 hex digits."""
+
     def finished(self, scrub: Scrub) -> Span:
         """Return it scrubbed."""
 
@@ -120,5 +124,25 @@ class Tracing(Protocol):
 
         Returns:
             The span; None outside of a trace that is being recorded.
+
+        """
+
+    def past(
+        self,
+        name: str,
+        attributes: Mapping[str, Any],
+        duration_s: float,
+        error: "BaseException | None",
+    ) -> None:
+        """Leave a span for a call that ends now, when it is known to be of interest.
+
+        Its parent is the current span; outside of any trace it is a trace of its own.
+        Inside a trace that is not recorded there is none.
+
+        Args:
+            name: Low in number.
+            attributes: What is known.
+            duration_s: How long the call took, seconds.
+            error: What it raised, if anything.
 
         """

@@ -5,18 +5,16 @@ every call, for the hot one that counts all and times every 16th, and at the end
 the original.
 """
 
-import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from threading import get_ident
 from time import perf_counter
-from types import CodeType, FunctionType
+from types import CodeType, FunctionType, MappingProxyType
 from typing import Any
 from weakref import ref
 
-from probekit.model import Series, Span
+from probekit.model import Series
 from probekit.notice import notice
 from probekit.observer import frozen
-from probekit.recording.attributes import type_name
 from probekit.recording.instruments import Histogram, instrument
 from probekit.recording.outcome import FUNCTION_DURATION, FUNCTION_SETS_LIMIT, Outcome
 from probekit.recording.sampled import SampledHandle
@@ -27,6 +25,7 @@ from probekit.recording.weave.weaver import CAN_WEAVE
 from probekit.recording.woven import Gate
 
 TIMED_EVERY_ATTRIBUTE = "probekit.timed_every"
+_NONE: Mapping[str, Any] = MappingProxyType({})
 DESCRIPTION = "Duration of calls of probed functions."
 
 # Threads inside our own recording of an error. What it calls may be instrumented too
@@ -40,15 +39,13 @@ class Hot:
     Attributes:
         code: Counts every call, times one of 16.
         handle: The series.
-        outcome: Takes errors.
     """
 
-    __slots__ = ("code", "handle", "outcome")
+    __slots__ = ("code", "handle")
 
-    def __init__(self, handle: SampledHandle, outcome: Outcome) -> None:
+    def __init__(self, handle: SampledHandle) -> None:
         """Start without code."""
         self.handle = handle
-        self.outcome = outcome
         self.code: CodeType | None = None
 
 
@@ -66,12 +63,12 @@ class Stitch:
 
     __slots__ = (
         "__weakref__",
-        "_attributes",
         "_function",
         "_gate",
         "_handle",
         "_least_s",
-        "_outcome",
+        "_more",
+        "_outcomes",
         "code",
         "hot",
         "is_hot",
@@ -87,8 +84,16 @@ class Stitch:
         gate: Gate,
         *,
         min_duration_s: "float | None" = None,
+        attributes: Mapping[str, Any] = _NONE,
     ) -> None:
         """Prepare series and code for *function*, which stays as it is.
+
+        Args:
+            function: Woven by nobody yet.
+            name: ``code.function.name``.
+            gate: Of the registry that it is recorded into.
+            min_duration_s: Least duration of a call that leaves a span, or None.
+            attributes: More of them, cleaned.
 
         Raises:
             Unweavable: Its code has a form that is not known.
@@ -99,14 +104,13 @@ class Stitch:
         self._function: Callable[[], FunctionType | None] = ref(function)
         self._gate = gate
         self._least_s = min_duration_s
-        self._attributes = {"code.function.name": name}
-        durations = _durations(gate)
-        self._outcome = Outcome(durations, self._attributes, name, gate.registry)
-        self._handle = durations.handle(self._attributes)
+        self._more = attributes
+        self._outcomes: tuple[Outcome | None, Outcome | None] = (None, None)
+        self._handle = _durations(gate).handle(self._attributes)
         self.hot: Hot | None = None
         self.is_hot = False
         self.seen = 0
-        strands = self._strands(self._outcome.append, self.fail)
+        strands = self._strands(self._handle.append, self.fail)
         self.code = timed_code(function, self.original, strands)
 
     @property
@@ -165,7 +169,7 @@ class Stitch:
 
     def fail(self, error: BaseException, started_s: float) -> None:
         """Take a call that ended with an exception."""
-        self._take(self._outcome, error, started_s)
+        self._take(error, started_s)
 
     def fail_hot(self, error: BaseException, started_s: float) -> None:
         """The same while hot; *started_s* is 0.0 when the call was not timed."""
@@ -174,31 +178,35 @@ class Stitch:
             return
         if isinstance(error, Exception):
             hot.handle.errors.tick()
-            started_s = started_s or perf_counter() - hot.handle.last_s
-            self._take(hot.outcome, error, started_s)
+            self._take(error, started_s, hot)
         elif started_s:  # counted already, as a call that ended well
             hot.handle.append(perf_counter() - started_s)
 
     def slow(self, duration_s: float) -> None:
-        """Record a span for a call that ends now."""
-        try:
-            self._span(duration_s, None)
-        except Exception as error:
-            notice("slow", f"a slow call of {self.name} left no span: {error!r}")
+        """Leave a span for a call that ends now."""
+        self._span(duration_s, None)
 
-    def _take(self, outcome: Outcome, error: BaseException, started_s: float) -> None:
+    @property
+    def _attributes(self) -> "dict[str, Any]":
+        return {**self._more, "code.function.name": self.name}
+
+    def _take(
+        self, error: BaseException, started_s: float, hot: "Hot | None" = None
+    ) -> None:
         thread = get_ident()
         if thread in _FAILING:
             return
         _FAILING.add(thread)
         try:
+            begun_s = started_s or perf_counter() - (hot.handle.last_s if hot else 0.0)
+            outcome = self._outcomes[hot is not None] or self._meet(hot)
             problems = self._gate.registry.problems
-            if isinstance(error, Exception) and problems.is_passed_on(error, started_s):
-                outcome.fail_again(error, started_s)
+            if isinstance(error, Exception) and problems.is_passed_on(error, begun_s):
+                outcome.fail_again(error, begun_s)
             else:
-                outcome.fail(error, started_s)
-            problems.passed(error, started_s)
-            if self._least_s is not None:
+                outcome.fail(error, begun_s)
+            problems.passed(error, begun_s)
+            if self._least_s is not None and started_s:
                 duration_s = perf_counter() - started_s
                 if duration_s >= self._least_s:
                     self._span(duration_s, error)
@@ -209,25 +217,20 @@ class Stitch:
         finally:
             _FAILING.discard(thread)
 
-    def _span(self, duration_s: float, error: "BaseException | None") -> None:
-        registry = self._gate.registry
-        trace_id, parent = registry.ids()
-        end_unix_ns = registry.clock.wall_ns()
-        failed = isinstance(error, Exception)
-        more = {"error.type": type_name(type(error))} if failed else {}
-        registry.span(
-            Span(
-                trace_id=trace_id or os.urandom(16).hex(),
-                span_id=os.urandom(8).hex(),
-                parent_span_id=parent,
-                name=self.name,
-                kind=1,
-                start_unix_ns=end_unix_ns - round(duration_s * 1e9),
-                end_unix_ns=end_unix_ns,
-                attributes={**self._attributes, **more},
-                status=2 if failed else 0,
-            )
+    def _meet(self, hot: "Hot | None") -> Outcome:
+        """Make what takes errors, at the first one: most functions never fail."""
+        attributes = self._attributes if hot is None else self._hot_attributes
+        made = Outcome(
+            _durations(self._gate), attributes, self.name, self._gate.registry
         )
+        cool, heated = self._outcomes
+        self._outcomes = (cool, made) if hot else (made, heated)
+        return made
+
+    def _span(self, duration_s: float, error: "BaseException | None") -> None:
+        tracing = self._gate.registry.tracing
+        if tracing is not None:
+            tracing.past(self.name, self._attributes, duration_s, error)
 
     def _strands(
         self,
@@ -247,24 +250,21 @@ class Stitch:
             slow_s=self._least_s or 0.0,
         )
 
+    @property
+    def _hot_attributes(self) -> "dict[str, Any]":
+        return {**self._attributes, TIMED_EVERY_ATTRIBUTE: TIMED_EVERY}
+
     def _warm(self) -> "Hot | None":
         """Make the hot series; None when there are too many series already."""
-        registry = self._gate.registry
-        attributes: dict[str, str | int] = {
-            **self._attributes,
-            TIMED_EVERY_ATTRIBUTE: TIMED_EVERY,
-        }
+        registry, attributes = self._gate.registry, self._hot_attributes
         series = Series(
             FUNCTION_DURATION, "histogram", "s", frozen(attributes), DESCRIPTION
         )
         made = SampledHandle(series, registry.table.intern(series))
         registry.adopt(made)
-        durations = _durations(self._gate)
-        handle = durations.handle(attributes)
-        if not isinstance(handle, SampledHandle):
-            return None
-        outcome = Outcome(durations, attributes, self.name, registry)
-        self.hot = Hot(handle, outcome)
+        handle = _durations(self._gate).handle(attributes)
+        if isinstance(handle, SampledHandle):
+            self.hot = Hot(handle)
         return self.hot
 
     def _exchange(self, code: CodeType) -> None:

@@ -6,6 +6,7 @@ callback) changes nothing there, and there is nothing to fail.
 """
 
 from collections.abc import Callable, Mapping
+from time import time_ns
 from typing import Any
 
 from opentelemetry import context, propagate, trace
@@ -192,6 +193,31 @@ class Tracer:
     ) -> "OpenedSpan | None":
         """Open a span for a probed function."""
         return self.call(name, INTERNAL, attributes, attach=attach)
+
+    def past(
+        self,
+        name: str,
+        attributes: Mapping[str, Any],
+        duration_s: float,
+        error: "BaseException | None",
+    ) -> None:
+        """Leave a span for a call that ends now."""
+        try:
+            current = trace.get_current_span()
+            if current.get_span_context().is_valid and not current.is_recording():
+                return
+            end_unix_ns = time_ns()  # as the SDK does: spans of a trace have one clock
+            span = self._tracer.start_span(
+                name,
+                attributes=dict(attributes),
+                start_time=end_unix_ns - round(duration_s * 1e9),
+                record_exception=False,
+            )
+            if span.is_recording():
+                _judge(span, error, "")
+                span.end(end_unix_ns)
+        except Exception as failure:
+            notice("span", f"a slow call left no span: {failure!r}")
 
 
 def current_ids() -> "tuple[str, str]":

@@ -67,13 +67,15 @@ def weave(code: CodeType, strands: Strands) -> CodeType:
         max(len(code.co_consts), len(code.co_names)) > _NARROW,
     )
     text = _woven(
-        code.co_code,
-        code.co_linetable,
-        theirs,
-        kind,
-        len(code.co_consts),
-        len(code.co_names),
-        bool(code.co_flags & _SUSPENDS),
+        _Form(
+            code.co_code,
+            code.co_linetable,
+            theirs,
+            kind,
+            len(code.co_consts),
+            len(code.co_names),
+            bool(code.co_flags & _SUSPENDS),
+        )
     )
     woven_code: CodeType = replace(
         co_code=text.code,
@@ -86,8 +88,30 @@ def weave(code: CodeType, strands: Strands) -> CodeType:
     return woven_code
 
 
+class _Form(NamedTuple):
+    """All that the text of woven code depends on; functions may share it.
+
+    Attributes:
+        code: The function's own bytes.
+        lines: Its location table.
+        guards: Its exception table.
+        kind: Which parts it gets.
+        constants: How many it has.
+        names: How many it has.
+        suspends: Whether it is a generator or a coroutine.
+    """
+
+    code: bytes
+    lines: bytes
+    guards: bytes
+    kind: Kind
+    constants: int
+    names: int
+    suspends: bool
+
+
 class _Text(NamedTuple):
-    """What of woven code does not depend on the function, only on its form.
+    """What of woven code depends on the form alone.
 
     Attributes:
         code: Its bytes.
@@ -101,24 +125,15 @@ class _Text(NamedTuple):
 
 
 @lru_cache(maxsize=_TEXTS)
-def _woven(
-    raw: bytes,
-    lines: bytes,
-    theirs: bytes,
-    kind: Kind,
-    constant_count: int,
-    name_count: int,
-    suspends: bool,  # noqa: FBT001 - part of the key
-) -> _Text:
-    if suspends:
-        raw = _stay_closable(raw)
-    parts = snippets(kind, constant_count, name_count)
+def _woven(form: _Form) -> _Text:
+    raw = _stay_closable(form.code) if form.suspends else form.code
+    parts = snippets(form.kind, form.constants, form.names)
     begin = _begin(raw)
     sites, returns = _sites(raw, begin, parts.epilogue)
     layout = Layout(raw, sites, begin, len(parts.prologue) // 2)
     woven = layout.join(parts.prologue)
     rescues = len(woven) // 2
-    guards = _guards(read_guards(theirs), layout, begin, returns)
+    guards = _guards(read_guards(form.guards), layout, begin, returns)
     guards = [
         Guard(layout.moved(g.start), layout.moved(g.end), t, g.depth + 1, g.lasti)
         for g in guards
@@ -129,7 +144,7 @@ def _woven(
     )
     return _Text(
         woven + parts.rescues,
-        moved_locations(lines, layout.growths(), len(parts.rescues) // 2),
+        moved_locations(form.lines, layout.growths(), len(parts.rescues) // 2),
         write_guards(guards),
     )
 
