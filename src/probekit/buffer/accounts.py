@@ -142,6 +142,36 @@ def book_delivered(connection: sqlite3.Connection) -> None:
             "DELETE FROM refused WHERE signal = ? AND record <= ?",
             (signal, through),
         )
+        if through >= last(connection, signal):
+            # Nothing waits any more: whatever is missing went without a number.
+            balance(connection, signal, CORRUPT)
+
+
+CORRUPT = "corrupt"
+
+
+def balance(connection: sqlite3.Connection, signal: Signal, reason: str) -> int:
+    """Book what is missing as dropped, and what is too much as recorded.
+
+    Returns:
+        How many records are missing; negative when there are too many.
+
+    """
+    recorded, delivered, before = connection.execute(
+        "SELECT recorded, delivered, counted FROM account WHERE signal = ?",
+        (signal,),
+    ).fetchone()
+    dropped = connection.execute(
+        "SELECT coalesce(sum(count), 0) FROM loss WHERE signal = ?",
+        (signal,),
+    ).fetchone()[0]
+    stored = measure(connection, signal, before, 1 << 62)
+    missing = int(recorded - delivered - dropped - stored)
+    if missing > 0:
+        drop(connection, signal, reason, missing)
+    elif missing < 0:
+        record(connection, signal, -missing)
+    return missing
 
 
 def passed_by_all(connection: sqlite3.Connection, signal: Signal) -> "int | None":

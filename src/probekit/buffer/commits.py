@@ -4,8 +4,9 @@ import json
 import sqlite3
 from array import array
 from collections.abc import Callable
+from zlib import crc32
 
-from probekit.buffer import accounts, sql
+from probekit.buffer import accounts, checksums, sql
 from probekit.buffer.closing import Closing, Folded, SegmentRow, StreamRow, Superseded
 from probekit.buffer.meta import began_no_later, read_meta, write_meta
 from probekit.buffer.pace import Pace
@@ -18,7 +19,7 @@ from probekit.buffer.records import (
 )
 from probekit.buffer.totals import Totals
 from probekit.histogram import Histogram
-from probekit.model import Problem
+from probekit.model import Problem, Series
 
 PROBLEMS_LIMIT = 1000
 
@@ -34,11 +35,10 @@ _MERGE_PROBLEM = """ON CONFLICT (fingerprint) DO UPDATE SET
 def load(connection: sqlite3.Connection, totals: Totals, buffer_id: str) -> Folded:
     """What was committed last: where a fold begins."""
     segments = {}
-    for name, stream, offset, blob in connection.execute(
-        "SELECT name, stream, offset, ids FROM segment",
+    for name, stream, offset, blob, crc in connection.execute(
+        "SELECT name, stream, offset, ids, crc FROM segment",
     ):
-        ids: array[int] = array("Q", blob)
-        known = [totals.find(series_id) for series_id in ids]
+        known = _known(blob, crc, totals)
         segments[name] = SegmentRow(name, stream, offset, known)
     streams = {}
     for stream, sequence, text in connection.execute("SELECT * FROM stream"):
@@ -56,6 +56,20 @@ def load(connection: sqlite3.Connection, totals: Totals, buffer_id: str) -> Fold
         segments,
         streams,
     )
+
+
+def _known(
+    blob: bytes,
+    crc: "int | None",
+    totals: Totals,
+) -> "list[Series | None] | None":
+    """The series of local ids; None when they must be learnt from the segment again."""
+    if not blob or checksums.is_wrong(crc, crc32(blob)):
+        return None
+    ids: array[int] = array("Q", blob)
+    known = [totals.find(series_id) for series_id in ids]
+    lost = any(id_ and found is None for id_, found in zip(ids, known, strict=True))
+    return None if lost else known
 
 
 def write(
@@ -106,14 +120,13 @@ def _write_cells(
     wanted = dict.fromkeys(p[0] for cell in closing.cells for p in cell.points)
     ids = totals.resolve(connection, wanted)
     totals.prepare(connection, [ids[series] for series in wanted])
-    windows: list[tuple[int, int, int, int, int]] = []
+    windows: list[tuple[int, ...]] = []
     points: list[sql.Row] = []
     measurements, pace = 0, Pace()
     for window, cell in enumerate(closing.cells, last + 1):
         measurements += cell.measurements
-        windows.append(
-            (window, cell.start_ns, cell.end_ns, cell.epoch, cell.measurements),
-        )
+        facts = (window, cell.start_ns, cell.end_ns, cell.epoch, cell.measurements)
+        windows.append((*facts, checksums.of_words(*facts)))
         for series, value, count in cell.points:
             series_id = ids[series]
             total = totals.add(series_id, value, count)
@@ -123,9 +136,9 @@ def _write_cells(
             else:
                 running = None if series.kind == "gauge" else total.sum
                 shape = (value, running, None, None, None)
-            points.append((window, series_id, count, *shape))
+            points.append(checksums.sealed((window, series_id, count, *shape)))
             pace.breathe()
-    into = "window (id, start_unix_ns, end_unix_ns, epoch, measurements)"
+    into = "window (id, start_unix_ns, end_unix_ns, epoch, measurements, crc)"
     sql.insert(connection, into, windows, between=between)
     sql.insert(connection, "point", points, between=between)
     accounts.record(connection, "metrics", measurements)
@@ -144,8 +157,9 @@ def _write_records(
     rows: list[sql.Row] = []
     for number, event in enumerate(closing.events, number + 1):  # noqa: B020 - goes on
         at, name, attributes, severity, body, trace_id, span_id = event_row(event)
-        facts = (sql_text(name), severity, sql_text(body), sql_json(attributes))
-        rows.append((number, window, at, *facts, sql_text(trace_id), sql_text(span_id)))
+        texts = (sql_text(name), int(severity), sql_text(body), sql_json(attributes))
+        facts = (at, *texts, sql_text(trace_id), sql_text(span_id))
+        rows.append((number, window, *facts, checksums.of_words(number, *facts)))
     sql.insert(connection, "event", rows, between=between)
     accounts.record(connection, "events", len(rows))
     accounts.set_last(connection, "events", number)
@@ -154,7 +168,8 @@ def _write_records(
     for number, span in enumerate(closing.spans, number + 1):  # noqa: B020 - goes on
         ids = map(sql_text, (span.trace_id, span.span_id, span.parent_span_id))
         times = (span.start_unix_ns, span.end_unix_ns, span.status)
-        texts = (sql_json(span.attributes), dump(span_row(span)))
+        record = dump(span_row(span))
+        texts = (sql_json(span.attributes), record, checksums.of_words(number, record))
         rows.append((number, window, *ids, sql_text(span.name), *times, *texts))
     sql.insert(connection, "span", rows, between=between)
     accounts.record(connection, "spans", len(rows))
@@ -207,8 +222,8 @@ def _write_places(
         ids = totals.resolve(connection, [s for s in row.ids if s is not None])
         blob = array("Q", [0 if s is None else ids[s] for s in row.ids]).tobytes()
         connection.execute(
-            "INSERT OR REPLACE INTO segment VALUES (?, ?, ?, ?)",
-            (row.name, row.stream, row.offset, blob),
+            "INSERT OR REPLACE INTO segment VALUES (?, ?, ?, ?, ?)",
+            (row.name, row.stream, row.offset, blob, crc32(blob)),
         )
     for stream in closing.streams:
         ids = totals.resolve(connection, stream.nets)

@@ -16,6 +16,7 @@ from probekit.buffer import schema
 from probekit.buffer.descriptors import Held, open_on
 from probekit.buffer.locks import FileLock, open_private
 from probekit.buffer.places import create_file, set_aside, unsuitable_filesystem
+from probekit.buffer.pragmas import set_pragmas
 from probekit.errors import BufferBusy, BufferCorrupt, BufferFailed
 from probekit.notice import notice
 
@@ -38,6 +39,7 @@ class Database:
         gate: Held around SQLite calls, never while waiting for the write lock.
         path: The file, or None for memory.
         opened: How often a connection was made; caches of another one are stale.
+        kept: The damaged file that was set aside last, until somebody has salvaged it.
     """
 
     def __init__(self, path: "Path | None") -> None:
@@ -45,6 +47,7 @@ class Database:
         self.gate = threading.RLock()
         self.path = path.absolute() if path is not None else None
         self.opened = 0
+        self.kept: Path | None = None
         self._writer = threading.RLock()
         self._lock = FileLock(Path(f"{self.path}.write")) if path is not None else None
         self._connection: sqlite3.Connection | None = None
@@ -163,10 +166,12 @@ class Database:
     def _recover(self, error: BufferCorrupt) -> None:
         self._drop_connection()
         path = self.path
-        if path is None or not self._is_marked() or isinstance(error, NotOurs):
+        if path is None or isinstance(error, NotOurs):
             raise error
+        if not self._is_marked():
+            raise NotOurs(str(error)) from error
         try:
-            kept = set_aside(path)
+            kept = self.kept = set_aside(path)
             self._make()
             with translated(path):
                 self._connect()
@@ -179,8 +184,14 @@ class Database:
         """Whether there is a connection of this process."""
         return self._connection is not None and self._pid == os.getpid()
 
-    def check(self) -> None:
-        """After SQLite found damage: check the file, set it aside when it is so."""
+    def check(self) -> bool:
+        """After damage was found: check the file, set it aside when it is so.
+
+        Returns:
+            Whether the file itself is sound, so that the damage is in its rows.
+
+        """
+        opened = self.opened
         with self._writer, self._write_lock(), self.gate:
             try:
                 with translated(self.path):
@@ -189,6 +200,8 @@ class Database:
                     raise BufferCorrupt(f"{self.path} is damaged: {row[0][:200]}")
             except BufferCorrupt as error:
                 self._recover(error)
+                return False
+        return opened in {0, self.opened}
 
     def _is_marked(self) -> bool:
         """Whether we made this buffer: its write lock's file says so."""
@@ -249,7 +262,11 @@ class Database:
         fresh = not ours and not version and not tables
         # SQLite takes a file shorter than a page for an empty database.
         stub = fresh and self._has_content() and not _pages(connection)
-        if stub or (not fresh and ours != schema.APPLICATION_ID):
+        if stub or (ours == schema.APPLICATION_ID and not tables):
+            raise BufferCorrupt(f"{self.path} is no readable buffer: it was cut")
+        if not fresh and ours != schema.APPLICATION_ID:
+            if _has_our_tables(connection):
+                raise BufferCorrupt(f"{self.path} does not say that it is a buffer")
             raise NotOurs(f"{self.path} is a database of somebody else's")
         if version > schema.VERSION:
             raise NotOurs(
@@ -258,6 +275,8 @@ class Database:
             )
         if fresh:
             connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+        elif version < schema.VERSION:
+            connection.executescript(schema.migration())
         set_pragmas(connection, memory=self.path is None)
         if fresh:
             connection.executescript(schema.script())
@@ -323,24 +342,6 @@ class Database:
             self._lock.release()
 
 
-def set_pragmas(connection: sqlite3.Connection, *, memory: bool) -> None:
-    """Set every pragma and read it back.
-
-    Raises:
-        BufferFailed: SQLite did not take one.
-
-    """
-    for name, wanted in schema.PRAGMAS.items():
-        if memory and name in {"journal_mode", "mmap_size"}:
-            continue
-        connection.execute(f"PRAGMA {name} = {wanted}").fetchall()
-        row = connection.execute(f"PRAGMA {name}").fetchone()
-        found = row[0] if row else None
-        optional = name in {"mmap_size", "trusted_schema"}  # absent in some builds
-        if found != wanted and not (optional and found is None):
-            raise BufferFailed(f"SQLite did not take {name} = {wanted}: it is {found}")
-
-
 @contextmanager
 def translated(path: "Path | None") -> "Iterator[None]":
     """Turn errors of SQLite into errors of ours, the text naming the file."""
@@ -349,13 +350,22 @@ def translated(path: "Path | None") -> "Iterator[None]":
     except sqlite3.Error as error:
         text = str(error)
         where = path or ":memory:"
-        if "not a database" in text or "malformed" in text:
+        if any(words in text for words in _DAMAGE):
             raise BufferCorrupt(f"{where} is no readable buffer: {text}") from error
         if "locked" in text or "busy" in text:
             raise BufferBusy(f"{where} is locked by another process") from error
         if "interrupted" in text:
             raise BufferBusy(f"{where}: interrupted by a fork") from error
         raise BufferFailed(f"{where}: {text}") from error
+
+
+# What SQLite says when a page is not what it was; our own statements are right.
+_DAMAGE = ("not a database", "malformed", "decode to UTF-8", "no such table")
+
+
+def _has_our_tables(connection: sqlite3.Connection) -> bool:
+    found = "SELECT count(*) FROM sqlite_master WHERE name IN ('account', 'cursor')"
+    return bool(connection.execute(found).fetchone()[0] == 2)  # noqa: PLR2004 - both
 
 
 def _pages(connection: sqlite3.Connection) -> int:

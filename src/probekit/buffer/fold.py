@@ -105,6 +105,8 @@ class Fold:
                 None if s is None else self._table.intern(s) for s in segment.ids or ()
             ]
             tail.changed = False
+            if segment.ids is None:
+                tail.learn_again(self._table)
         segment_files.sweep(self._source)
 
     def _tail(self, name: str, stream_id: str) -> Tail:
@@ -358,15 +360,23 @@ class Fold:
     def _superseded(self) -> None:
         """The file has another generation than we left it with."""
         folded = self._store.folded()
-        if folded.buffer_id == self._buffer_id:
+        is_new = folded.buffer_id != self._buffer_id
+        if not is_new and not self._agrees(folded):
             self._load(folded)
             return
         # The file was lost and made anew: our offsets are the better knowledge.
         self._buffer_id, self._generation = folded.buffer_id, folded.generation
         for tail in self._tails.values():
-            tail.committed, tail.changed = -1, True
+            tail.committed, tail.changed = -1 if is_new else tail.committed, True
         for stream in self._streams.values():
             stream.changed = True
+
+    def _agrees(self, folded: Folded) -> bool:
+        """Whether the file stands where our last commit left it."""
+        theirs = {name: row.offset for name, row in folded.segments.items()}
+        ours = {name: t.committed for name, t in self._tails.items()}
+        known = {name: offset for name, offset in ours.items() if offset >= 0}
+        return known == {n: o for n, o in theirs.items() if n not in self._deleted}
 
     def live(self) -> "Sequence[Window]":
         """The open windows as if they were closed now, ids 0."""

@@ -2,6 +2,7 @@
 
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from probekit.buffer.locks import make_private_directory, open_private
@@ -31,7 +32,7 @@ def create_file(path: Path) -> None:
 
 
 def set_aside(path: Path) -> Path:
-    """Rename a damaged file and its log; keep the newest three of such.
+    """Rename a damaged file with its log; keep the newest three of such.
 
     Raises:
         OSError: It cannot be renamed.
@@ -40,12 +41,25 @@ def set_aside(path: Path) -> Path:
     stamp = time.strftime("%Y%m%dT%H%M%S")
     kept = path.with_name(f"{path.name}.corrupt-{stamp}-{time.time_ns() % 10**9:09d}")
     path.rename(kept)
-    for suffix in ("-wal", "-shm"):
-        Path(f"{path}{suffix}").unlink(missing_ok=True)
-    older = sorted(path.parent.glob(f"{path.name}.corrupt-*"))
-    for surplus in older[:-_KEPT_ASIDE]:
+    with suppress(FileNotFoundError):  # the newest rows are in the log
+        Path(f"{path}-wal").rename(f"{kept}-wal")
+    Path(f"{path}-shm").unlink(missing_ok=True)
+    for surplus in aside(path)[:-_KEPT_ASIDE]:
         surplus.unlink(missing_ok=True)
+        drop_log(surplus)
     return kept
+
+
+def aside(path: Path) -> "list[Path]":
+    """Damaged files that were set aside, oldest first."""
+    found = sorted(path.parent.glob(f"{path.name}.corrupt-*"))
+    return [each for each in found if not each.name.endswith(("-wal", "-shm"))]
+
+
+def drop_log(kept: Path) -> None:
+    """Remove the log of a file that was set aside: nobody needs it any more."""
+    for suffix in ("-wal", "-shm"):
+        Path(f"{kept}{suffix}").unlink(missing_ok=True)
 
 
 def unsuitable_filesystem(path: Path, mounts: str = "/proc/self/mounts") -> str:

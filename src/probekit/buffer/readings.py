@@ -5,9 +5,11 @@ import sqlite3
 from collections.abc import Iterator
 from typing import Any
 
+from probekit.buffer import checksums
 from probekit.buffer.parcel import Cursor
 from probekit.buffer.records import load_attributes, load_span
 from probekit.buffer.totals import Totals
+from probekit.errors import BufferCorrupt
 from probekit.histogram import Histogram
 from probekit.model import Event, Point, Span, Window
 
@@ -21,16 +23,17 @@ def points_between(
 ) -> "list[tuple[int, Point]]":
     """Points after *since*, up to (window, series) *through*, with their window."""
     rows = connection.execute(
-        "SELECT window, series, count, value, total, min, max, bins FROM point "
+        "SELECT window, series, count, value, total, min, max, bins, crc FROM point "
         "WHERE (window, series) > (?, ?) AND (window, series) <= (?, ?) "
         "ORDER BY window, series LIMIT ?",
         (since.window, since.series, *through, limit),
     )
-    return [(row[0], _point(totals, row[1:])) for row in rows]
+    return [(row[0], _point(totals, row)) for row in rows]
 
 
 def _point(totals: Totals, row: "tuple[Any, ...]") -> Point:
-    series_id, count, value, total, low, high, bins = row
+    window, series_id, count, value, total, low, high, bins, crc = row
+    _check(crc, checksums.of_point(row[:-1]), "a point of window", window)
     series = totals.series(series_id)
     if bins is None:
         return Point(series, value, count, total, series_id)
@@ -49,12 +52,14 @@ def windows_of(
     if not grouped:
         return []
     rows = connection.execute(
-        "SELECT id, start_unix_ns, end_unix_ns, epoch FROM window "
+        "SELECT id, start_unix_ns, end_unix_ns, epoch, measurements, crc FROM window "
         "WHERE id BETWEEN ? AND ? ORDER BY id",
         (min(grouped), max(grouped)),
     )
     found = []
-    for window, start_ns, end_ns, epoch in rows:
+    for window, start_ns, end_ns, epoch, measurements, crc in rows:
+        known = (window, start_ns, end_ns, epoch, measurements)
+        _check(crc, checksums.of_words(*known), "window", window)
         held = tuple(grouped.get(window, ()))
         if held:
             measured = sum(point.count for point in held)
@@ -70,14 +75,19 @@ def events_between(
 ) -> "list[Event]":
     """Events with numbers in ``(after, through]``."""
     rows = connection.execute(
-        "SELECT number, time_unix_ns, name, attributes, severity, body, trace_id, "
-        "span_id FROM event WHERE number > ? AND number <= ? ORDER BY number LIMIT ?",
+        "SELECT number, time_unix_ns, name, severity, body, attributes, trace_id, "
+        "span_id, crc FROM event WHERE number > ? AND number <= ? "
+        "ORDER BY number LIMIT ?",
         (after, through, limit),
     )
-    return [
-        Event(at, name, load_attributes(json.loads(raw)), level, body, tr, sp, number)
-        for number, at, name, raw, level, body, tr, sp in rows
-    ]
+    return list(map(_event, rows))
+
+
+def _event(row: "tuple[Any, ...]") -> Event:
+    number, at, name, level, body, raw, trace_id, span_id, crc = row
+    _check(crc, checksums.of_words(*row[:-1]), "event", number)
+    attributes = load_attributes(json.loads(raw))
+    return Event(at, name, attributes, level, body, trace_id, span_id, number)
 
 
 def spans_between(
@@ -88,11 +98,17 @@ def spans_between(
 ) -> "list[Span]":
     """Spans with numbers in ``(after, through]``."""
     rows = connection.execute(
-        "SELECT number, record FROM span WHERE number > ? AND number <= ? "
+        "SELECT number, record, crc FROM span WHERE number > ? AND number <= ? "
         "ORDER BY number LIMIT ?",
         (after, through, limit),
     )
-    return [load_span(json.loads(record), number) for number, record in rows]
+    return list(map(_span, rows))
+
+
+def _span(row: "tuple[Any, ...]") -> Span:
+    number, record, crc = row
+    _check(crc, checksums.of_words(number, record), "span", number)
+    return load_span(json.loads(record), number)
 
 
 def later_histograms(
@@ -101,9 +117,16 @@ def later_histograms(
 ) -> "Iterator[tuple[int, Histogram]]":
     """All histogram points after *since*, with their series ids."""
     rows = connection.execute(
-        "SELECT series, value, min, max, bins FROM point "
+        "SELECT window, series, count, value, total, min, max, bins, crc FROM point "
         "WHERE (window, series) > (?, ?) AND bins IS NOT NULL",
         (since.window, since.series),
     )
-    for series_id, total, low, high, bins in rows:
+    for row in rows:
+        window, series_id, _, total, _, low, high, bins, crc = row
+        _check(crc, checksums.of_point(row[:-1]), "a point of window", window)
         yield series_id, Histogram.from_blob(bins, total, low, high)
+
+
+def _check(stored: "int | None", counted: int, what: str, number: int) -> None:
+    if checksums.is_wrong(stored, counted):
+        raise BufferCorrupt(f"{what} {number} in the buffer is not what was written")

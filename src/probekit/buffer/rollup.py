@@ -8,7 +8,7 @@ not passed, is left as it is: the idempotency key of what was sent keeps its con
 import sqlite3
 from dataclasses import dataclass
 
-from probekit.buffer import accounts, sql
+from probekit.buffer import accounts, checksums, sql
 from probekit.buffer.parcel import Cursor
 from probekit.buffer.readings import points_between
 from probekit.buffer.totals import Totals, clamped
@@ -121,11 +121,14 @@ def _merge(connection: sqlite3.Connection, totals: Totals, run: _Run) -> None:
     span = (run.first, run.last)
     connection.execute("DELETE FROM point WHERE window BETWEEN ? AND ?", span)
     connection.execute("DELETE FROM window WHERE id BETWEEN ? AND ?", span)
+    known = (run.last, start_ns, end_ns, run.epoch, measurements)
     connection.execute(
-        "INSERT INTO window VALUES (?, ?, ?, ?, ?, ?)",
-        (run.last, start_ns, end_ns, run.epoch, measurements, windows),
+        "INSERT INTO window VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (*known, windows, checksums.of_words(*known)),
     )
-    rows = [_row(run.last, point) for _, point in sorted(merged.items())]
+    rows = [
+        checksums.sealed(_row(run.last, point)) for _, point in sorted(merged.items())
+    ]
     sql.insert(connection, "point", rows)
     _merge_refused(connection, run)
     connection.execute(
@@ -150,7 +153,7 @@ def _added(earlier: Point, later: Point) -> Point:
     return Point(later.series, value, count, later.total, later.series_id)
 
 
-def _row(window: int, point: Point) -> sql.Row:
+def _row(window: int, point: Point) -> "tuple[object, ...]":
     value = point.value
     head = (window, point.series_id, point.count)
     if isinstance(value, Histogram):

@@ -10,7 +10,7 @@ and serves the tools instead.
 from probekit.buffer.views import VIEWS
 
 APPLICATION_ID = 0x70726F62  # "prob": tells our files from everybody else's
-VERSION = 1
+VERSION = 2
 
 TABLES = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
@@ -38,7 +38,8 @@ CREATE TABLE series (
     p95 REAL,
     p99 REAL,
     bins BLOB,
-    updated_unix_ns INTEGER NOT NULL DEFAULT 0
+    updated_unix_ns INTEGER NOT NULL DEFAULT 0,
+    crc INTEGER
 );
 CREATE INDEX series_name ON series (name);
 
@@ -48,7 +49,8 @@ CREATE TABLE window (
     end_unix_ns INTEGER NOT NULL,
     epoch INTEGER NOT NULL,
     measurements INTEGER NOT NULL,
-    merged INTEGER NOT NULL DEFAULT 1
+    merged INTEGER NOT NULL DEFAULT 1,
+    crc INTEGER
 );
 
 CREATE TABLE point (
@@ -60,6 +62,7 @@ CREATE TABLE point (
     min REAL,
     max REAL,
     bins BLOB,
+    crc INTEGER,
     PRIMARY KEY (window, series)
 ) WITHOUT ROWID;
 
@@ -72,7 +75,8 @@ CREATE TABLE event (
     body TEXT NOT NULL,
     attributes TEXT NOT NULL,
     trace_id TEXT NOT NULL,
-    span_id TEXT NOT NULL
+    span_id TEXT NOT NULL,
+    crc INTEGER
 );
 
 CREATE TABLE problem (
@@ -97,7 +101,8 @@ CREATE TABLE span (
     end_unix_ns INTEGER NOT NULL,
     status INTEGER NOT NULL,
     attributes TEXT NOT NULL,
-    record TEXT NOT NULL
+    record TEXT NOT NULL,
+    crc INTEGER
 );
 CREATE INDEX span_trace ON span (trace_id);
 
@@ -105,7 +110,8 @@ CREATE TABLE segment (
     name TEXT PRIMARY KEY,
     stream TEXT NOT NULL,
     offset INTEGER NOT NULL,
-    ids BLOB NOT NULL
+    ids BLOB NOT NULL,
+    crc INTEGER
 ) WITHOUT ROWID;
 
 CREATE TABLE stream (
@@ -179,6 +185,15 @@ PRAGMAS: "dict[str, int | str]" = {
     "secure_delete": 0,
     "busy_timeout": 100,
 }
+
+# What a file of version 1 lacks: its rows have no checksums.
+CHECKED = ("series", "window", "point", "event", "span", "segment")
+
+
+def migration() -> str:
+    """From version 1 to this one, as one transaction."""
+    added = "".join(f"ALTER TABLE {name} ADD COLUMN crc INTEGER;\n" for name in CHECKED)
+    return f"BEGIN IMMEDIATE;\n{added}PRAGMA user_version = {VERSION};\nCOMMIT;\n"
 
 
 def script() -> str:

@@ -1,24 +1,18 @@
 """The only door to SQLite: windows, totals, cursors, accounts, retention."""
 
-import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 from probekit.buffer import accounts, commits, cursors
 from probekit.buffer.closing import Closing, Folded
 from probekit.buffer.cumulative import Cumulative
-from probekit.buffer.database import Database
 from probekit.buffer.house import checkpoint, used_bytes
 from probekit.buffer.letters import letter
 from probekit.buffer.meta import (
-    BEGAN,
     began_unix_ns,
-    keep_resource,
-    read_meta,
     stored_resource,
     write_meta,
 )
@@ -26,18 +20,17 @@ from probekit.buffer.parcel import Parcel
 from probekit.buffer.progress import Progress, read_progress
 from probekit.buffer.reports import status_of
 from probekit.buffer.retention import Ageing, Retention, step
+from probekit.buffer.session import Session
 from probekit.buffer.snapshot import read_snapshot
 from probekit.buffer.status import BufferStatus
-from probekit.buffer.totals import Totals
 from probekit.clock import SYSTEM_CLOCK, Clock
-from probekit.errors import BufferCorrupt
 from probekit.model import Resource, Series, Snapshot
 from probekit.ports import DeliveryContract
 
 _ERROR_LENGTH = 300
 
 
-class Store:
+class Store(Session):
     """One buffer file; only the leader opens it for writing.
 
     Every method may raise ``BufferFailed`` (``BufferBusy`` when another process holds
@@ -65,18 +58,10 @@ class Store:
             resource: Who speaks; None to use what the file says.
 
         """
-        self.path = path
-        self._clock = clock
+        super().__init__(path, clock=clock, resource=resource)
         self._retention = retention or Retention()
         self._ageing = Ageing(clock)
-        self._resource = resource
-        self._database = Database(path)
-        self._totals = Totals()
         self._cumulative: dict[str, Cumulative] = {}
-        self._prepared = -1
-        self._suspect = False
-        self._buffer_id = ""
-        self._exporters: Sequence[str] = ()
 
     @property
     def gate(self) -> threading.RLock:
@@ -100,9 +85,7 @@ class Store:
             BufferFailed: It cannot be made, read or written; the text says why.
 
         """
-        self._database.open()
-        with self._writing():
-            return
+        self._open()
 
     def close(self) -> None:
         """Close all connections; the next call opens again.
@@ -122,6 +105,7 @@ class Store:
     def abandon(self) -> None:
         """In a forked child: forget all that was inherited, and unlock nothing."""
         self._database.abandon()
+        self._keeper.forget()
         self._totals.forget()
         self._cumulative.clear()
 
@@ -131,6 +115,7 @@ class Store:
         A new cursor starts at the oldest stored data.
         """
         with self._writing() as connection:
+            self._salvage(connection)
             cursors.register(connection, exporters)
         self._exporters = tuple(exporters)
 
@@ -352,49 +337,3 @@ class Store:
 
     def _used_bytes(self, connection: sqlite3.Connection) -> int:
         return used_bytes(connection)
-
-    @contextmanager
-    def _reading(self) -> "Iterator[sqlite3.Connection]":
-        with self._watching():
-            if not self._is_prepared():
-                with self._writing():
-                    pass
-            with self._database.reading() as connection:
-                yield connection
-
-    @contextmanager
-    def _writing(self) -> "Iterator[sqlite3.Connection]":
-        with self._watching(), self._database.writing() as connection:
-            if not self._is_prepared():
-                self._prepare(connection)
-            yield connection
-
-    @contextmanager
-    def _watching(self) -> "Iterator[None]":
-        """Check the file before the next use once SQLite has found it damaged."""
-        if self._suspect:
-            self._suspect = False
-            self._database.check()
-        try:
-            yield
-        except (BufferCorrupt, TypeError, ValueError):  # or a row that nobody wrote
-            self._suspect = True
-            raise
-
-    def _is_prepared(self) -> bool:
-        return self._database.is_open and self._prepared == self._database.opened
-
-    def _prepare(self, connection: sqlite3.Connection) -> None:
-        """Once for each connection: identity, resource, the table of series."""
-        found = read_meta(connection, "buffer_id")
-        if found is None:
-            found = os.urandom(16).hex()
-            write_meta(connection, "buffer_id", found)
-            write_meta(connection, BEGAN, self._clock.wall_ns())
-            # Made anew under a leader: who was served before is served on.
-            cursors.register(connection, self._exporters)
-        if self._resource is not None:
-            keep_resource(connection, self._resource, self._clock.wall_ns())
-        self._totals.load(connection, self._database.opened)
-        self._buffer_id = str(found)
-        self._prepared = self._database.opened

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from probekit.buffer.closing import SegmentRow, StreamRow
 from probekit.buffer.frames import END_OF_STREAM, BadFrame, Frame, decode
-from probekit.buffer.segment_files import is_orphan, read_bytes
+from probekit.buffer.segment_files import is_orphan, read_bytes, whole_frames
 from probekit.model import Series
 from probekit.observer import SeriesTable
 
@@ -89,6 +89,15 @@ class Tail:
                 self.slots.append(None)
             self.slots[local_id] = table.intern(series)
             self.changed = True
+
+    def learn_again(self, table: SeriesTable) -> None:
+        """Learn the local ids of what is folded already: nobody knows them any more."""
+        try:
+            folded = read_bytes(self.path, 0)[: self.offset]
+        except OSError:
+            return
+        for frame in whole_frames(folded):
+            self.define(frame.definitions, table)
 
     def row(self, table: "list[Series]") -> SegmentRow:
         """As it is stored."""

@@ -11,8 +11,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from probekit.buffer import sql
+from probekit.buffer.checksums import is_wrong, of_words
 from probekit.buffer.pace import Pace
 from probekit.buffer.records import load_attributes, sql_json, sql_text
+from probekit.errors import BufferCorrupt
 from probekit.histogram import Histogram
 from probekit.model import Series
 
@@ -91,10 +93,13 @@ class Totals:
             return
         self.forget()
         rows = connection.execute(
-            "SELECT id, name, kind, unit, attributes, description, ends_with_process "
-            "FROM series",
+            "SELECT id, name, kind, unit, attributes, description, "
+            "ends_with_process, crc FROM series",
         )
-        for series_id, name, kind, unit, attributes, description, ends in rows:
+        for row in rows:
+            series_id, name, kind, unit, attributes, description, ends, crc = row
+            if is_wrong(crc, of_words(*row[:-1])):
+                raise BufferCorrupt(f"series {series_id} is not what was written")
             frozen = tuple(load_attributes(json.loads(attributes)).items())
             series = Series(name, kind, unit, frozen, description, bool(ends))
             self._ids[series] = series_id
@@ -122,20 +127,20 @@ class Totals:
             self._ids[series] = following
             self._series[following] = series
             self._known[following] = Total()
-            rows.append(
-                (
-                    following,
-                    sql_text(series.name),
-                    series.kind,
-                    sql_text(series.unit),
-                    sql_json(series.attributes),
-                    sql_text(series.description),
-                    series.ends_with_process,
-                ),
+            facts = (
+                following,
+                sql_text(series.name),
+                series.kind,
+                sql_text(series.unit),
+                sql_json(series.attributes),
+                sql_text(series.description),
+                int(series.ends_with_process),
             )
+            rows.append((*facts, of_words(*facts)))
             following += 1
         into = (
-            "series (id, name, kind, unit, attributes, description, ends_with_process)"
+            "series (id, name, kind, unit, attributes, description, "
+            "ends_with_process, crc)"
         )
         sql.insert(connection, into, rows)
         return self._ids

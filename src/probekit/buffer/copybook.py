@@ -1,0 +1,120 @@
+"""The books a second time, in a small file beside the buffer: ``<buffer>.books``.
+
+SQLite's pages have no checksums. When the buffer is damaged, deleted or replaced by an
+older copy, this file says what was recorded, delivered and dropped, where each cursor
+stands and how far each segment is folded: whatever cannot be found again has a number.
+It is written after each commit and replaced as a whole; it names no record.
+"""
+
+import json
+import os
+import sqlite3
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from zlib import crc32
+
+from probekit.buffer.locks import open_private
+from probekit.buffer.meta import read_meta, write_meta
+
+_LIMIT_BYTES = 16 << 20
+_FORM = 1
+_SMALL = {
+    "meta": "SELECT key, value FROM meta ORDER BY key",
+    "account": "SELECT * FROM account ORDER BY signal",
+    "loss": "SELECT * FROM loss ORDER BY signal, reason",
+    "cursor": "SELECT * FROM cursor ORDER BY exporter",
+    "stream": "SELECT * FROM stream ORDER BY id",
+    "segment": "SELECT name, stream, offset FROM segment ORDER BY name",
+}
+STAMP = "stamp"
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """The small tables of a buffer at one moment.
+
+    Attributes:
+        buffer_id: Whose they are.
+        stamp: Rises with each commit of this buffer.
+        tables: Table → its rows.
+    """
+
+    buffer_id: str
+    stamp: int
+    tables: "dict[str, list[list[Any]]]" = field(default_factory=dict)
+
+
+def read(connection: sqlite3.Connection) -> Books:
+    """The books as they stand in the buffer."""
+    tables = {
+        name: [list(row) for row in connection.execute(statement)]
+        for name, statement in _SMALL.items()
+    }
+    facts = dict(tables["meta"])
+    return Books(str(facts.get("buffer_id", "")), int(facts.get(STAMP, 0)), tables)
+
+
+def stamp(connection: sqlite3.Connection) -> Books:
+    """Number a commit that is about to happen; the books after it."""
+    write_meta(connection, STAMP, int(read_meta(connection, STAMP, 0)) + 1)
+    return read(connection)
+
+
+def restore(connection: sqlite3.Connection, books: Books) -> None:
+    """Let the buffer's small tables say what *books* say.
+
+    Series of local ids are kept where they are known; where not, they are learnt from
+    the segment again. Whoever folds must begin from the file: its generation rises.
+    """
+    known = {
+        name: (ids, crc)
+        for name, ids, crc in connection.execute("SELECT name, ids, crc FROM segment")
+    }
+    for name, rows in books.tables.items():
+        connection.execute(f"DELETE FROM {name}")  # noqa: S608 - a key of _SMALL
+        for row in rows:
+            values = [*row, *known.get(row[0], (b"", None))]
+            values = values if name == "segment" else row
+            places = ",".join("?" * len(values))
+            connection.execute(f"INSERT INTO {name} VALUES ({places})", values)  # noqa: S608
+    write_meta(connection, "commits", int(read_meta(connection, "commits", 0)) + 1)
+
+
+def path_of(buffer: Path) -> Path:
+    """Where the books of a buffer lie."""
+    return Path(f"{buffer}.books")
+
+
+def save(buffer: Path, books: Books) -> None:
+    """Replace the file.
+
+    Raises:
+        OSError: It stays as it was.
+
+    """
+    body = json.dumps([_FORM, books.buffer_id, books.stamp, books.tables]).encode()
+    path = path_of(buffer)
+    newborn = Path(f"{path}.new")
+    newborn.unlink(missing_ok=True)
+    descriptor = open_private(newborn, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(b"%08x " % crc32(body) + body)
+    newborn.replace(path)
+
+
+def load(buffer: Path) -> "Books | None":
+    """What was saved last; None when there is nothing, or nothing that can be read."""
+    flags = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
+    flags |= getattr(os, "O_NONBLOCK", 0)  # a planted pipe must not hold us
+    try:
+        with os.fdopen(os.open(path_of(buffer), flags), "rb") as file:
+            data = file.read(_LIMIT_BYTES)
+        if int(data[:8], 16) != crc32(data[9:]):
+            return None
+        form, buffer_id, stamped, tables = json.loads(data[9:])
+    except (OSError, ValueError):
+        return None
+    if form != _FORM or set(tables) != set(_SMALL):
+        return None
+    return Books(buffer_id, stamped, tables)

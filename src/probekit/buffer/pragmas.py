@@ -1,0 +1,24 @@
+"""Every setting of a connection, set and read back: the defaults differ by build."""
+
+import sqlite3
+
+from probekit.buffer import schema
+from probekit.errors import BufferFailed
+
+
+def set_pragmas(connection: sqlite3.Connection, *, memory: bool) -> None:
+    """Set every pragma and read it back.
+
+    Raises:
+        BufferFailed: SQLite did not take one.
+
+    """
+    for name, wanted in schema.PRAGMAS.items():
+        if memory and name in {"journal_mode", "mmap_size"}:
+            continue
+        connection.execute(f"PRAGMA {name} = {wanted}").fetchall()
+        row = connection.execute(f"PRAGMA {name}").fetchone()
+        found = row[0] if row else None
+        optional = name in {"mmap_size", "trusted_schema"}  # absent in some builds
+        if found != wanted and not (optional and found is None):
+            raise BufferFailed(f"SQLite did not take {name} = {wanted}: it is {found}")
