@@ -4,6 +4,7 @@ Whichever are installed announce themselves as entry points; they record against
 global OpenTelemetry providers. One that fails is told and skipped.
 """
 
+import os
 from collections.abc import Iterable
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
@@ -12,6 +13,7 @@ from typing import Any
 from probekit.notice import notice
 
 _GROUP = "opentelemetry_instrumentor"
+_DISABLED = "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS"
 # Theirs for what probekit records itself: both would count every call twice.
 _OURS = {
     "aiohttp-client", "asgi", "asyncio", "celery", "dbapi", "django", "exceptions",
@@ -43,9 +45,14 @@ def active() -> "list[str]":
 
 
 def activate(chosen: "Iterable[str]") -> None:
-    """Switch the *chosen* ones on; never raises."""
+    """Switch the *chosen* ones on; never raises.
+
+    Those that the environment names as disabled stay off, as under
+    ``opentelemetry-instrument``.
+    """
+    disabled = os.environ.get(_DISABLED, "").replace(" ", "").split(",")
     for name in chosen:
-        if name in _active:
+        if name in _active or name in disabled:
             continue
         try:
             instrumentor = _found()[name].load()()
