@@ -13,7 +13,7 @@ import pytest
 import probekit
 from probekit.errors import ConfigError
 from probekit.recording import modules
-from probekit.recording.discovery import functions_of, functions_of_class
+from probekit.recording.discovery import functions_of
 from probekit.recording.modules import names_of
 from probekit.recording.probe import Wish
 from probekit.recording.weave import weaver
@@ -669,21 +669,3 @@ def test_a_function_whose_code_is_not_known_stays_as_it_is(shop, monkeypatch):
 
     assert {"odd.f": "an odd form"} == shop.instrumentation.left
     assert 1 == module.f()
-
-
-def test_a_class_knows_its_own_functions():
-    """The same search serves the class decorator."""
-
-    class Local:
-        def m(self):
-            return 1
-
-    assert [] == list(functions_of_class(Local, properties=False))
-    assert "add" in {f.__name__ for f in functions_of_class(Counted, properties=False)}
-
-
-class Counted:
-    """At module level, so that it counts."""
-
-    def add(self):
-        return 1

@@ -23,11 +23,21 @@ def run(folder, *options, **environ):
 
 @pytest.fixture
 def suite(tmp_path):
-    (tmp_path / "plugged.py").write_text("def f(x): return 1 / x\n")
+    (tmp_path / "plugged.py").write_text(
+        "import pytest\n"
+        "def f(x): return 1 / x\n"
+        "@pytest.fixture\n"
+        "def thing():\n"
+        "    yield f(0.2)\n"
+    )
     (tmp_path / "test_plugged.py").write_text(
         textwrap.dedent(
             """
             import plugged, pytest, probekit
+            from plugged import thing
+
+            def test_a_fixture_works_and_is_timed(thing):
+                assert thing == 5
 
             def test_calls(probe):
                 plugged.f(1), plugged.f(2)
@@ -58,8 +68,8 @@ def test_modules_are_timed_while_tests_run(suite, way):
         (suite / "pytest.ini").write_text("[pytest]\nprobekit_instrument = plugged\n")
     out = run(suite, *options, **environ)
 
-    assert "1 passed" in out
-    assert "probekit: 1 functions timed, 0 left" in out
+    assert "2 passed" in out
+    assert "probekit: 2 functions timed, 0 left" in out
 
 
 @pytest.mark.e2e

@@ -13,10 +13,9 @@ looked into with the garbage collector's own view.
 import gc
 from collections.abc import Iterator
 from contextlib import suppress
-from functools import cached_property, partial, partialmethod
-from sys import modules
+from functools import cached_property, partial, partialmethod, singledispatchmethod
 from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from probekit.recording.woven import is_woven
 from probekit.recording.wrapper import is_wrapper
@@ -45,12 +44,29 @@ def functions_of(module: ModuleType, *, properties: bool) -> Iterator[FunctionTy
         yield from search.behind(value)
 
 
-def functions_of_class(cls: type, *, properties: bool) -> Iterator[FunctionType]:
-    """Yield the functions that the body of *cls* has written, nested classes too."""
-    home = modules.get(cls.__module__)
-    if home is not None:
-        search = Search(vars(home), cls.__module__, properties=properties)
-        yield from search.in_class(cls)
+class Written(NamedTuple):
+    """A member of a class with functions that the class's body has written.
+
+    Attributes:
+        owner: The class, or one inside it.
+        name: Under which *owner* holds it.
+        member: What it holds: a function, a classmethod, a decorator's object.
+        functions: The written ones, *member* itself or behind it.
+    """
+
+    owner: type
+    name: str
+    member: Any
+    functions: "tuple[FunctionType, ...]"
+
+
+def members_of_class(cls: type, *, properties: bool) -> Iterator[Written]:
+    """Yield what the body of *cls* has written, nested classes too.
+
+    The rules are those for a module; a class inside a function counts here.
+    """
+    search = Search(None, cls.__module__, cls.__qualname__, properties=properties)
+    yield from search.members(cls)
 
 
 def is_generated(code: CodeType) -> bool:
@@ -62,11 +78,25 @@ class Search:
     """A walk through one module's namespace that yields each function once."""
 
     def __init__(
-        self, namespace: "dict[str, Any]", name: str, *, properties: bool
+        self,
+        namespace: "dict[str, Any] | None",
+        name: str,
+        within: str = "",
+        *,
+        properties: bool,
     ) -> None:
-        """Search what runs in *namespace*, that of the module *name*."""
+        """Search what runs in *namespace*, that of the module *name*.
+
+        Args:
+            namespace: None for what says that it is of the module *name*.
+            name: The module's.
+            within: Qualified name of the one class that is searched.
+            properties: Whether getters count.
+
+        """
         self._namespace = namespace
         self._name = name
+        self._within = f"{within}." if within else ""
         self._properties = properties
         self._seen: set[int] = set()
         self._kept: list[object] = []  # so that an id is not used twice
@@ -77,13 +107,18 @@ class Search:
         self._looks = _LOOKS
         yield from self._look(value, _STEPS)
 
-    def in_class(self, cls: type) -> Iterator[FunctionType]:
-        """Yield the own functions of a class's body."""
+    def members(self, cls: type) -> Iterator[Written]:
+        """Yield the members of a class's body behind which are own functions."""
         members = _members(cls)
         if members.get("_is_protocol") is True:
             return
-        for value in members.values():
-            yield from self.behind(value)
+        for name, value in members.items():
+            if self._is_own_class(value):
+                if id(value) not in self._seen:
+                    self._seen.add(id(value))
+                    yield from self.members(value)
+            elif found := tuple(self.behind(value)):
+                yield Written(cls, name, value, found)
 
     def _look(self, value: object, steps: int) -> Iterator[FunctionType]:
         kind = type(value)  # not __class__, which a proxy may answer
@@ -95,8 +130,9 @@ class Search:
         if issubclass(kind, FunctionType):
             yield from self._function(cast("FunctionType", value), steps)
         elif issubclass(kind, type):
-            if self._is_own_class(cast("type", value)):
-                yield from self.in_class(cast("type", value))
+            if self._is_own_class(value):
+                for member in self.members(cast("type", value)):
+                    yield from member.functions
         elif steps > 0:
             for inner in self._inside(value, kind):
                 yield from self._look(inner, steps - 1)
@@ -119,16 +155,25 @@ class Search:
             where = function.__qualname__
             if where.rpartition(".")[2] != code.co_name:  # a decorator's inner one
                 return False
-        return (
-            function.__globals__ is self._namespace
-            and not is_generated(code)
-            and "<" not in where  # <locals>, <lambda>, <genexpr>
-        )
+        home = self._namespace
+        if home is not None and function.__globals__ is not home:
+            return False
+        if home is None and function.__module__ != self._name:
+            return False
+        return self._is_written(where) and not is_generated(code)
 
-    def _is_own_class(self, cls: type) -> bool:
-        return _members(cls).get(
-            "__module__"
-        ) == self._name and "<locals>" not in type.__dict__["__qualname__"].__get__(cls)
+    def _is_written(self, where: str) -> bool:
+        """Whether a body we search has it, and no function: ``<locals>``, a lambda."""
+        within = self._within
+        return where.startswith(within) and "<" not in where[len(within) :]
+
+    def _is_own_class(self, value: object) -> bool:
+        if not issubclass(type(value), type):
+            return False
+        cls = cast("type", value)
+        return _members(cls).get("__module__") == self._name and self._is_written(
+            type.__dict__["__qualname__"].__get__(cls)
+        )
 
     def _inside(self, value: Any, kind: type) -> "list[Any]":
         """What *value* refers to, as far as functions may be there."""
@@ -136,6 +181,8 @@ class Search:
             return [value.__func__]
         if issubclass(kind, partial | partialmethod):
             return [value.func]
+        if issubclass(kind, singledispatchmethod):
+            return [value.func, value.dispatcher]
         if issubclass(kind, property | cached_property):
             getter = value.fget if issubclass(kind, property) else value.func
             return [getter] if self._properties else []

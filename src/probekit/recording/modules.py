@@ -6,10 +6,11 @@
 
 import gc
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import PurePath
 from threading import RLock
 from types import FunctionType, ModuleType
+from typing import Any
 
 from probekit.notice import notice
 from probekit.recording.discovery import functions_of, is_instrumented
@@ -81,6 +82,19 @@ class Instrumentation:
                     self._stitches.remove(stitch)
                     stitch.let_go()
                     return
+
+    def sew(
+        self, function: FunctionType, name: str, attributes: "Mapping[str, Any]"
+    ) -> None:
+        """Time one function for good: it is never hot, and ``undo`` leaves it.
+
+        Raises:
+            Unweavable: Its code has a form that is not known.
+
+        """
+        if not is_instrumented(function):
+            self.gate.registry.observe(self._look)
+            Stitch(function, name, self.gate, attributes=attributes).tie()
 
     def undo(self) -> None:
         """Put every original back, and forget the rules."""

@@ -11,6 +11,7 @@ from probekit.errors import ConfigError
 from probekit.naming import checked_name
 from probekit.notice import notice
 from probekit.recording.attributes import clean, type_name
+from probekit.recording.discovery import members_of_class
 from probekit.recording.instruments import Histogram, instrument
 from probekit.recording.outcome import FUNCTION_DURATION, FUNCTION_SETS_LIMIT, Outcome
 from probekit.recording.quiet import is_disabled
@@ -106,26 +107,43 @@ class Wish:
         return timed(function, outcome, error_if=self.error_if, span=opener)
 
     def _class(self, cls: type) -> type:
-        """Probe the methods that *cls* itself defines, in place."""
-        for name, member in list(vars(cls).items()):
-            if name.startswith("__") and name.endswith("__"):
-                continue
-            inner = member
-            if isinstance(member, classmethod | staticmethod):
-                inner = member.__func__
-            if not isinstance(inner, FunctionType) or not _is_own(inner, cls):
-                continue
-            try:
-                setattr(cls, name, self._named_for(inner).grant(member))
-            except (AttributeError, TypeError) as error:  # a metaclass that refuses
-                notice("probe-class", f"{cls.__qualname__}.{name}: {error}")
+        """Probe the methods that *cls* itself has written, in place.
+
+        They are found as ``instrument`` finds a module's. A method that stands in the
+        class is exchanged for its twin; what a decorator hides is woven where it is.
+        """
+        for each in members_of_class(cls, properties=False):
+            for function in each.functions:
+                if _is_dunder(function):
+                    continue
+                wish = self._named_for(function, cls)
+                try:
+                    if function is _unwrapped(each.member):
+                        _exchange(each.owner, each.member, wish.grant(each.member))
+                    else:
+                        wish.sew(function)
+                except Exception as error:  # a metaclass that refuses, unknown code
+                    notice("probe-class", f"{cls.__qualname__}.{each.name}: {error}")
         return cls
 
-    def _named_for(self, function: FunctionType) -> "Wish":
+    def sew(self, function: FunctionType) -> None:
+        """Put the timing into *function*, which a decorator has hidden in an object."""
+        from probekit.recording.modules import INSTRUMENTATION, Instrumentation
+
+        name = self.name or name_of(function)
+        if self.error_if is not None or self.span:
+            notice("probe-class", f"{name}: error_if and span end at its decorator")
+        INSTRUMENTATION.release(function)
+        ours = INSTRUMENTATION.gate.registry is self.registry
+        sewing = INSTRUMENTATION if ours else Instrumentation(self.registry)
+        sewing.sew(function, name, self.attributes)
+
+    def _named_for(self, function: FunctionType, cls: type) -> "Wish":
         if self.name is None:
             return self
+        own = function.__qualname__.removeprefix(f"{cls.__qualname__}.")
         return Wish(
-            f"{self.name}.{function.__name__}",
+            f"{self.name}.{own}",
             self.attributes,
             self.error_if,
             span=self.span,
@@ -138,12 +156,21 @@ class Wish:
         return type(target)(getter, setter, deleter, target.__doc__)
 
 
-def _is_own(function: FunctionType, cls: type) -> bool:
-    """Whether the class body itself defines it; not imported, not generated."""
-    return (
-        function.__module__ == cls.__module__
-        and function.__qualname__ == f"{cls.__qualname__}.{function.__name__}"
-    )
+def _is_dunder(function: FunctionType) -> bool:
+    name = function.__code__.co_name
+    return name.startswith("__") and name.endswith("__")
+
+
+def _unwrapped(member: Any) -> object:
+    plain = not isinstance(member, classmethod | staticmethod)
+    return member if plain else member.__func__
+
+
+def _exchange(owner: type, member: object, twin: object) -> None:
+    """Put *twin* under every name of *member*."""
+    for name, value in list(vars(owner).items()):
+        if value is member:
+            setattr(owner, name, twin)
 
 
 def name_of(function: Callable[..., Any]) -> str:
@@ -218,10 +245,11 @@ def probe(
 
     Goes on functions, methods, coroutines, generators, async generators, classmethods
     and staticmethods (above or below their decorators), properties, other callables,
-    and classes (then on the methods that the class itself defines, except
-    ``__dunder__`` ones). The decorated object behaves as before: signature, pickling,
-    introspection, exceptions. Coroutines are timed from the first await to the end,
-    generators from the first step to exhaustion or close.
+    and classes: then on the methods that the class itself and classes inside it have
+    written, by the rules of ``instrument``: none of ``__dunder__`` name, none
+    generated; of a decorated one the function inside. The decorated object behaves as
+    before: signature, pickling, introspection, exceptions. Coroutines are timed from
+    the first await to the end, generators from the first step to exhaustion or close.
 
     Args:
         target: What to probe, when used without arguments.
