@@ -6,6 +6,11 @@ import types
 
 import pytest
 
+from probekit.buffer.fold import Fold
+from probekit.buffer.memory_journal import MemoryJournal
+from probekit.buffer.read_only import open_reader
+from probekit.buffer.store import Store
+from probekit.clock import SYSTEM_CLOCK
 from probekit.histogram import Histogram
 from probekit.recording.sampled import scaled
 from probekit.recording.weave import weaver
@@ -162,6 +167,75 @@ def test_a_child_of_a_fork_starts_from_zero(hot):
     assert 0 == hot.calls("hotly.f")
     hot.module.f(1)
     assert 1 == hot.calls("hotly.f")
+
+
+def test_calls_of_a_hot_function_inside_suppress_do_not_count(hot):
+    """Nothing is hot while somebody asks for silence; the calls around it are exact."""
+    for _ in range(20):
+        hot.module.f(1)
+    with hot.registry.suppress():
+        for _ in range(2500):
+            hot.module.f(1)
+        hot.clock.pass_s(0.1)
+        hot.drain()
+        assert not stitch(hot).is_hot
+    for _ in range(30):
+        hot.module.f(1)
+
+    assert 50 == hot.calls("hotly.f")
+
+
+def test_a_hot_function_counts_nothing_while_recording_is_off(hot):
+    """And is heated again when it is on and called often."""
+    hot.registry.enabled = False
+    for _ in range(2500):
+        hot.module.f(1)
+    hot.registry.enabled = True
+    assert 0 == hot.calls("hotly.f")
+    for _ in range(2500):
+        hot.module.f(1)
+    hot.clock.pass_s(0.1)
+    hot.drain()
+
+    assert stitch(hot).is_hot
+    assert 2500 == hot.calls("hotly.f")
+
+
+def test_all_calls_of_a_function_are_the_sum_of_its_series(shop, tmp_path):
+    """Whichever way a reader sums: by the view, or over the rows of the table."""
+    module = shop.load("hotsum", TEXT)
+    shop.instrument("hotsum")
+    path = tmp_path / "data" / "buffer.db"
+    store = Store(path, clock=SYSTEM_CLOCK, retention=None, resource=None)
+    store.open()
+    fold = Fold(store, MemoryJournal(), interval_s=10.0, clock=SYSTEM_CLOCK)
+    for heat in (False, True, False):
+        (stitch(shop, "hotsum.f").heat if heat else stitch(shop, "hotsum.f").tie)()
+        for i in range(100):
+            module.f(i)
+        for _ in range(7):
+            with pytest.raises(ValueError, match="-1"):
+                module.f(-1)
+        fold.add(shop.registry.drain())
+    fold.close()
+    store.close()
+    with open_reader(path) as connection:
+        (row,) = connection.execute(
+            "SELECT calls, errors FROM v_functions WHERE function = 'hotsum.f'"
+        )
+        counts = connection.execute(
+            """SELECT count, json_extract(attributes, '$."error.type"'),
+                      json_extract(attributes, '$."probekit.timed_every"')
+               FROM series WHERE name = 'probekit.function.duration'"""
+        )
+
+        assert (321, 21) == tuple(row)
+        assert {
+            (200, None, None),
+            (14, "ValueError", None),
+            (100, None, 16),
+            (7, "ValueError", 16),
+        } == set(map(tuple, counts))
 
 
 def test_slow_calls_of_a_hot_function_leave_spans_when_they_are_timed(shop):

@@ -10,6 +10,7 @@ from time import perf_counter
 
 from probekit.notice import notice
 from probekit.recording.stitch import Stitch
+from probekit.recording.watch import Watch
 
 HOT_PER_S = 20_000.0
 COOL_PER_S = 10_000.0
@@ -26,11 +27,21 @@ class Thermostat:
     def __init__(
         self,
         stitches: Callable[[], Iterable[Stitch]],
+        watch: Watch,
         clock_s: Callable[[], float] = perf_counter,
     ) -> None:
-        """Look at what *stitches* returns; *clock_s* tells the time, seconds."""
+        """Look at what *stitches* returns.
+
+        Args:
+            stitches: Gives all of them.
+            watch: While it is held, nothing is hot: hot code does not ask it.
+            clock_s: Tells the time, seconds.
+
+        """
         self.clock_s = clock_s
         self._stitches = stitches
+        self._watch = watch
+        self._heated: list[Stitch] = []
         self._last_s = clock_s()
 
     def look(self) -> None:
@@ -41,23 +52,30 @@ class Thermostat:
             return
         self._last_s = now_s
         for stitch in self._stitches():
-            _set(stitch, elapsed_s)
+            try:
+                self._choose(stitch, elapsed_s)
+            except Exception as error:  # noqa: PERF203 - one function, not the others
+                notice("hot", f"{stitch.name} keeps its way of timing: {error!r}")
+        self._heated = [stitch for stitch in self._heated if stitch.is_hot]
+        if self._watch.is_held:  # since the look began
+            self.cool()
 
+    def cool(self) -> None:
+        """Let every call be timed, and so be asked whether it counts; any thread."""
+        for stitch in self._heated[:]:
+            try:
+                stitch.tie()
+            except Exception as error:  # noqa: PERF203 - the same
+                notice("hot", f"{stitch.name} stays hot: {error!r}")
 
-def _set(stitch: Stitch, elapsed_s: float) -> None:
-    try:
-        _choose(stitch, elapsed_s)
-    except Exception as error:
-        notice("hot", f"{stitch.name} keeps its way of timing: {error!r}")
-
-
-def _choose(stitch: Stitch, elapsed_s: float) -> None:
-    if not stitch.is_hot:
-        if stitch.calls() > HOT_PER_S * elapsed_s:
-            stitch.heat()
-            stitch.seen = stitch.calls()
-        return
-    calls = stitch.calls()
-    if calls - stitch.seen < COOL_PER_S * elapsed_s:
-        stitch.tie()
-    stitch.seen = calls
+    def _choose(self, stitch: Stitch, elapsed_s: float) -> None:
+        if not stitch.is_hot:
+            if stitch.calls() > HOT_PER_S * elapsed_s and not self._watch.is_held:
+                self._heated.append(stitch)
+                stitch.heat()
+                stitch.seen = stitch.calls()
+            return
+        calls = stitch.calls()
+        if calls - stitch.seen < COOL_PER_S * elapsed_s:
+            stitch.tie()
+        stitch.seen = calls

@@ -40,7 +40,8 @@ class Instrumentation:
         self._stitches: list[Stitch] = []
         self._main_size = 0
         self._finder = PatternFinder(self._matters, self.weave_module)
-        self._thermostat = Thermostat(lambda: self._stitches[:])
+        self._thermostat = Thermostat(lambda: self._stitches[:], registry.watch)
+        registry.watch.tells.append(self._thermostat.cool)
         # An import on another thread may weave while this one does.
         self._lock = RLock()
 

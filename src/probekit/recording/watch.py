@@ -10,6 +10,7 @@ after construction.
 import mmap
 import os
 from array import array
+from collections.abc import Callable
 from time import perf_counter
 
 _MADV_WIPEONFORK = 18  # linux/mman.h; Python names it from 3.13 on
@@ -28,9 +29,18 @@ class Watch:
             that the first value in a new process is noticed for the price of ``len``.
         survives_fork: Whether the page could not be set to be wiped; the fork hook
             registered here trips it then, and a raw fork goes unseen.
+        tells: Called at each :meth:`hold`, on its thread: for what does not look at
+            the deadline each time. Must not raise.
     """
 
-    __slots__ = ("_holds", "_rests_until_s", "deadline", "limit", "survives_fork")
+    __slots__ = (
+        "_holds",
+        "_rests_until_s",
+        "deadline",
+        "limit",
+        "survives_fork",
+        "tells",
+    )
 
     def __init__(self) -> None:
         """Take a page of memory, and start tripped."""
@@ -46,6 +56,7 @@ class Watch:
         self.limit = cells[8:16].cast("q")
         self._rests_until_s = 0.0
         self._holds: list[None] = []
+        self.tells: list[Callable[[], None]] = []
 
     def rest_until(self, perf_counter_s: float) -> None:
         """Say that nobody needs to look before *perf_counter_s*.
@@ -78,6 +89,8 @@ class Watch:
         """Make every value ask, until :meth:`release`; holds add up."""
         self._holds.append(None)
         self._wipe()
+        for tell in self.tells:
+            tell()
 
     def release(self) -> None:
         """Undo one hold; with the last one the watch rests as it was set."""
