@@ -18,7 +18,8 @@ def notice(cause: str, message: str) -> bool:
     Args:
         cause: A short constant word for the kind of trouble, such as
             ``"segment-write"``; not a text with numbers in it.
-        message: What happened and what follows from it; no secrets.
+        message: What happened and what follows from it; what looks like a secret
+            is taken out of it here too, for errors may quote anything.
 
     Returns:
         True when the line was logged.
@@ -37,10 +38,12 @@ def notice(cause: str, message: str) -> bool:
     try:
         import logging
 
+        from probekit.scrub import Scrubber
+
         logger = logging.getLogger("probekit")
         if not logger.handlers:
             logger.addHandler(logging.NullHandler())
-        logger.warning("%s", message)
+        logger.warning("%s", Scrubber().text(message))
     except Exception:  # a host's broken log handler is not ours to report
         return False
     return True

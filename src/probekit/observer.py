@@ -126,8 +126,7 @@ class Observer:
         series_id = self._id("up_down_counter", name, attributes, unit)
         last = self._last.get(series_id)
         if last is None:
-            standing = self._standing
-            last = standing(self._table.series[series_id]) if standing else 0.0
+            last = self._begun(series_id)
         self._add(series_id, value, value - last)
 
     def total(
@@ -151,12 +150,21 @@ class Observer:
             unit: UCUM unit.
             since_start: Whether the first reading counts as growth (the total began
                 with this process) or only as the base line (it began long ago).
+                Where *standing* was given, what is stored is the base line of a total
+                that counts from its start: it goes on over restarts.
 
         """
         series_id = self._id("counter", name, attributes, unit)
-        last = self._last.get(series_id, 0.0 if since_start else value)
+        last = self._last.get(series_id)
+        if last is None:
+            last = self._begun(series_id) if since_start else value
         growth = value - last if value >= last else value
         self._add(series_id, value, growth)
+
+    def _begun(self, series_id: int) -> float:
+        """Where a level or total stood before its first reading here."""
+        standing = self._standing
+        return standing(self._table.series[series_id]) if standing else 0.0
 
     def _add(self, series_id: int, value: float, growth: float) -> None:
         if not math.isfinite(value):

@@ -1,4 +1,4 @@
-"""Laws of the small parts: names, thrift, the wait of flush, the fork's gate."""
+"""Laws of the small parts: names, the wait of flush, the fork's gate."""
 
 import threading
 
@@ -7,7 +7,6 @@ import pytest
 from probekit.buffer.progress import Progress
 from probekit.delivery import fork
 from probekit.delivery.identity import cursor_names
-from probekit.delivery.thrift import Thrift
 from probekit.runtime.waiting import wait_delivered
 
 
@@ -24,20 +23,6 @@ def test_equal_exporters_have_cursors_of_their_own(fakes):
     assert (
         len(set(cursor_names([fakes.Exporter(), fakes.Exporter(), "tcp://h:1"]))) == 3
     )
-
-
-def test_a_dear_thread_works_less_often_and_recovers(clock):
-    """Above one percent of a core the interval grows, well below it shrinks again."""
-    cpu = [0.0]
-    thrift = Thrift(0.2, clock=clock, cpu_s=lambda: cpu[0])
-    thrift.turn()
-    clock.now_s, cpu[0] = 10.0, 0.5
-    thrift.turn()
-    dear = thrift.interval_s
-    clock.now_s, cpu[0] = 20.0, 0.501
-    thrift.turn()
-
-    assert (1.0, 0.2) == (dear, thrift.interval_s)
 
 
 def looks(*seen):

@@ -61,11 +61,11 @@ def test_every_setting_is_documented_and_no_other_one():
 def test_every_part_of_a_group_is_documented_with_its_default(heading, group):
     """Names and numbers."""
     text = section(page("settings.md"), heading)
-    rows = dict(re.findall(r"^\| `(\w+)` \| (\d+) \|", text, re.MULTILINE))
+    rows = dict(re.findall(r"^\| `(\w+)` \| ([\d.]+) \|", text, re.MULTILINE))
 
     assert {
         each.name: f"{getattr(group(), each.name):g}" for each in fields(group)
-    } == {name: f"{int(number):g}" for name, number in rows.items()}
+    } == {name: f"{float(number):g}" for name, number in rows.items()}
 
 
 @pytest.mark.parametrize("name", COMMANDS)

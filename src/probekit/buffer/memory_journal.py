@@ -23,6 +23,7 @@ class MemoryJournal(Journal):
     def __init__(self, *, limit: int = 10_000) -> None:
         """Hold at most *limit* harvests that the leader has not taken."""
         self._limit = limit
+        self.written_bytes = 0  # nothing goes to a disk
         self._queue: deque[tuple[Harvest, bool, int]] = deque()
         self._written = 0
         self._pid = os.getpid()

@@ -65,6 +65,11 @@ class SegmentWriter(Journal):
         """
         self._own().append(harvest, frames.SHIP_NOW if ship_now else 0)
 
+    @property
+    def written_bytes(self) -> int:
+        """Bytes of all frames so far, of this process."""
+        return self._stream.written_bytes
+
     def position(self) -> "tuple[str, int] | None":
         """Segment name and end offset of the last frame; None before the first."""
         return self._own().position
@@ -95,6 +100,7 @@ class _Stream:
     def __init__(self, directory: Path, clock: Clock, limit_bytes: int) -> None:
         self.pid = os.getpid()
         self.segment: OpenSegment | None = None
+        self.written_bytes = 0
         self.position: tuple[str, int] | None = None
         self._directory = directory
         self._clock = clock
@@ -132,6 +138,7 @@ class _Stream:
         data = self._encode(harvest, definitions, flags)
         self._write(segment, data, size_bytes)
         self._sequence += 1
+        self.written_bytes += len(data)
         self._defined |= new
         if definitions:
             self._defined_bytes += len(data)

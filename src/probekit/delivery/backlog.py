@@ -6,12 +6,26 @@ else; events and spans are kept up to a limit, the oldest go first.
 
 from array import array
 from collections.abc import Sequence
+from dataclasses import replace
 
 from probekit.histogram import Histogram
-from probekit.model import Event, Harvest, Series, Signal, Span
+from probekit.model import (
+    Attributes,
+    Event,
+    Harvest,
+    Problem,
+    Series,
+    Signal,
+    Span,
+)
 
 RECORDS_LIMIT = 10_000  # events, and spans
+MEMORY_BYTES = 16 << 20  # of all that waits, as far as cutting records can help
+PROBLEMS_LIMIT = 1_000  # kinds of errors
 REASON = "disk"
+_NUMBER_BYTES = 150
+_HISTOGRAM_BYTES, _BIN_BYTES = 600, 100
+_RECORD_BYTES, _ATTRIBUTE_BYTES = 300, 120
 
 
 class Backlog:
@@ -21,9 +35,15 @@ class Backlog:
         One at a time.
     """
 
-    def __init__(self, *, records_limit: int = RECORDS_LIMIT) -> None:
+    def __init__(
+        self,
+        *,
+        records_limit: int = RECORDS_LIMIT,
+        bytes_limit: int = MEMORY_BYTES,
+    ) -> None:
         """Start empty; *records_limit* is for events and for spans."""
         self._limit = records_limit
+        self._bytes_limit = bytes_limit
         self._begin()
 
     def _begin(self) -> None:
@@ -32,7 +52,21 @@ class Backlog:
         self._gauges: dict[int, tuple[float, int]] = {}
         self._histograms: dict[int, Histogram] = {}
         self._rest = Harvest()
+        self._problems: dict[str, Problem] = {}
+        self._sizes: dict[Signal, list[int]] = {"events": [], "spans": []}
         self._waiting = False
+
+    @property
+    def size_bytes(self) -> int:
+        """What waits takes in memory, about."""
+        return (
+            _NUMBER_BYTES * (len(self._sums) + len(self._gauges))
+            + sum(
+                _HISTOGRAM_BYTES + _BIN_BYTES * len(each.bins)
+                for each in list(self._histograms.values())
+            )
+            + sum(map(sum, self._sizes.values()))
+        )
 
     def __bool__(self) -> bool:
         """Whether anything waits."""
@@ -66,27 +100,65 @@ class Backlog:
 
     def _put_records(self, harvest: Harvest) -> None:
         rest = self._rest
-        rest.problems += harvest.problems
+        self._put_problems(harvest.problems)
         rest.events += harvest.events
         rest.spans += harvest.spans
         for cause, count in harvest.losses.items():
             rest.losses[cause] = rest.losses.get(cause, 0) + count
-        self._cut("events", rest.events)
-        self._cut("spans", rest.spans)
-        # Problems carry counts and may go only in pairs; the newest text stands.
-        if len(rest.problems) > self._limit:
-            del rest.problems[: len(rest.problems) - self._limit]
+        self._weigh("spans", rest.spans)
+        self._weigh("events", rest.events)
+        excess_bytes = self.size_bytes - self._bytes_limit
+        if excess_bytes > 0:  # spans first: an event is what somebody chose to tell
+            excess_bytes -= self._cut("spans", rest.spans, excess_bytes)
+            self._cut("events", rest.events, excess_bytes)
 
-    def _cut(self, signal: Signal, records: "list[Event] | list[Span]") -> None:
-        excess = len(records) - self._limit
-        if excess > 0:
-            del records[:excess]
+    def _put_problems(self, problems: Sequence[Problem]) -> None:
+        """One of a kind each: counts add up, the newest text stands."""
+        for problem in problems:
+            new, old = problem, self._problems.get(problem.fingerprint)
+            if old is not None:
+                new = replace(
+                    problem,
+                    count=old.count + new.count,
+                    first_seen_unix_ns=min(
+                        old.first_seen_unix_ns, new.first_seen_unix_ns
+                    ),
+                )
+            elif len(self._problems) >= PROBLEMS_LIMIT:
+                del self._problems[next(iter(self._problems))]
+            self._problems[new.fingerprint] = new
+
+    def _weigh(self, signal: Signal, records: "list[Event] | list[Span]") -> None:
+        sizes = self._sizes[signal]
+        sizes += map(size_of, records[len(sizes) :])
+        self._drop(signal, records, len(records) - self._limit)
+
+    def _cut(
+        self, signal: Signal, records: "list[Event] | list[Span]", bytes_: int
+    ) -> int:
+        """Drop the oldest until *bytes_* are free; how many bytes that were."""
+        freed = count = 0
+        for size in self._sizes[signal]:
+            if freed >= bytes_:
+                break
+            freed += size
+            count += 1
+        self._drop(signal, records, count)
+        return freed
+
+    def _drop(
+        self, signal: Signal, records: "list[Event] | list[Span]", count: int
+    ) -> None:
+        if count > 0:
+            del records[:count]
+            del self._sizes[signal][:count]
             cause = (signal, REASON)
-            self._rest.losses[cause] = self._rest.losses.get(cause, 0) + excess
+            self._rest.losses[cause] = self._rest.losses.get(cause, 0) + count
 
     def take(self) -> Harvest:
         """Everything that waits, as one harvest; the backlog is empty afterwards."""
         harvest = self._rest
+        harvest.problems = list(self._problems.values())
         harvest.series = self._series
         harvest.sum_ids = array("I", self._sums)
         harvest.sum_values = array("d", [value for value, _ in self._sums.values()])
@@ -113,3 +185,32 @@ def measurements(harvest: Harvest) -> int:
         + sum(len(values) for _, values in harvest.raw)
         + sum(histogram.count for _, histogram in harvest.binned)
     )
+
+
+def size_of(record: "Event | Span") -> int:
+    """What *record* takes in memory, bytes, about: its parts and the text in them.
+
+    Example:
+        >>> size_of(Event(0, "order.paid", {"id": "A1"}))
+        432
+
+    """
+    total = _RECORD_BYTES + len(record.name) + _attributes_bytes(record.attributes)
+    if isinstance(record, Span):
+        parts = [each.attributes for each in record.events]
+        parts += [each.attributes for each in record.links]
+        return total + sum(_RECORD_BYTES + _attributes_bytes(each) for each in parts)
+    return total + len(record.body)
+
+
+def _attributes_bytes(attributes: Attributes) -> int:
+    total = _ATTRIBUTE_BYTES * len(attributes)
+    for value in attributes.values():
+        if isinstance(value, str):
+            total += len(value)
+        elif isinstance(value, (tuple, list)):
+            total += sum(
+                _ATTRIBUTE_BYTES + len(each) if isinstance(each, str) else 32
+                for each in value
+            )
+    return total

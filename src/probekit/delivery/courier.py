@@ -11,10 +11,10 @@ from typing import Literal, Protocol, TypeAlias
 
 from probekit.buffer.parcel import Parcel
 from probekit.clock import SYSTEM_CLOCK, Clock
-from probekit.delivery.patience import Patience
 from probekit.delivery.retry import CIRCUIT_S, action_for, delay_s
 from probekit.errors import BufferBusy, RetryLater
 from probekit.notice import notice
+from probekit.patience import Patience
 from probekit.ports import DeliveryContract, Exporter
 
 IDLE_S = 5.0  # a look without being woken
@@ -290,7 +290,10 @@ def describe(error: Exception) -> str:
     from probekit.errors import ProbekitError
     from probekit.scrub import Scrubber
 
-    text = Scrubber().text(str(error))
+    try:
+        text = Scrubber().text(str(error))
+    except Exception:  # a foreign exporter's error may do anything
+        text = "<message not available>"
     if not isinstance(error, ProbekitError):
         text = f"{type(error).__name__}: {text}"
     return text[:300]

@@ -4,12 +4,12 @@ import random
 import threading
 from collections.abc import Callable
 
-from probekit.buffer.database import FilesLost
+from probekit.buffer.database import FilesLost, NotOurs
 from probekit.buffer.locks import make_private_directory
-from probekit.delivery.patience import Patience
 from probekit.delivery.term import Office, Term
-from probekit.errors import BufferBusy, BufferCorrupt, BufferFailed
+from probekit.errors import BufferBusy, BufferFailed
 from probekit.notice import notice
+from probekit.patience import Patience
 
 POLL_S = 0.2
 _CHECK_S = 2.0  # between two looks whether the files are still ours
@@ -143,7 +143,7 @@ class Leader:
             term = self.term = Term(self._office)
         except BufferBusy:  # a fork interrupted us, or somebody's tool is at work
             self._pause(POLL_S / 4)
-        except (BufferCorrupt, FilesLost) as error:
+        except (NotOurs, FilesLost) as error:
             self._give_way(error)
         except (BufferFailed, OSError) as error:
             # The disk is full, or there is no descriptor left: the segments keep all.
@@ -163,6 +163,7 @@ class Leader:
             while self._finish_by_s is None:
                 term.turn()
                 self._patience.worked()
+                self._office.meter.turn()
                 if self._clock.monotonic_s() >= check_s:
                     check_s = self._clock.monotonic_s() + _CHECK_S
                     if not term.still_holds():

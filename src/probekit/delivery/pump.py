@@ -11,10 +11,10 @@ from time import perf_counter
 from typing import Protocol
 
 from probekit.clock import SYSTEM_CLOCK, Clock, cell_start_ns
-from probekit.delivery.backlog import Backlog, measurements
-from probekit.delivery.patience import Patience
-from probekit.delivery.thrift import Thrift
+from probekit.delivery.backlog import MEMORY_BYTES, Backlog, measurements
+from probekit.delivery.meter import CpuMeter
 from probekit.notice import notice
+from probekit.patience import Patience
 from probekit.ports import Drain, Journal
 
 HUGE = 200_000  # measurements in one drain after which the next comes sooner
@@ -33,7 +33,7 @@ class Pump:
     """Moves harvests from the registry into the journal.
 
     Attributes:
-        thrift: How much CPU the pump's thread takes.
+        interval_s: Between two writes now, seconds; may be changed at any time.
     """
 
     def __init__(
@@ -47,6 +47,8 @@ class Pump:
         clock: Clock = SYSTEM_CLOCK,
         on_start: Callable[[], None] = lambda: None,
         tick: Callable[[], None] = lambda: None,
+        meter: "CpuMeter | None" = None,
+        memory_bytes: int = MEMORY_BYTES,
     ) -> None:
         """Wire the pump; nothing runs yet.
 
@@ -59,18 +61,21 @@ class Pump:
             clock: Where time comes from.
             on_start: Called once on the pump's thread before all else.
             tick: Called on the pump's thread after each stroke; may fail.
+            meter: Told what the pump's thread costs.
+            memory_bytes: Most that may wait for the disk.
 
         """
-        self.thrift = Thrift(flush_interval_s, clock=clock)
+        self.interval_s = flush_interval_s
         self._drain = drain
         self._journal = journal
         self._watch = watch
-        self._interval_s = interval_s
+        self._width_s = interval_s
         self._clock = clock
         self._on_start = on_start
         self._tick = tick
         self._lock = threading.RLock()
-        self._backlog = Backlog()
+        self._backlog = Backlog(bytes_limit=memory_bytes)
+        self._meter = meter or CpuMeter()
         self._patience = Patience("pump", "writing to the buffer", clock=clock)
         self._wake = threading.Event()
         self._stopping = False
@@ -83,6 +88,11 @@ class Pump:
     def is_alive(self) -> bool:
         """Whether its thread runs."""
         return self._thread is not None and self._thread.is_alive()
+
+    @property
+    def waiting_bytes(self) -> int:
+        """What waits in memory for the disk, about."""
+        return self._backlog.size_bytes
 
     def start(self) -> bool:
         """Start the thread, unless it runs; say whether it runs now.
@@ -193,16 +203,16 @@ class Pump:
             self._patience.failed(error)
         else:
             self._patience.worked()
-        self.thrift.turn()
+        self._meter.turn()
 
     def _beat(self) -> None:
-        self._watch.rest_until(perf_counter() + max(0.4, 2 * self.thrift.interval_s))
+        self._watch.rest_until(perf_counter() + max(0.4, 2 * self.interval_s))
 
     def _wait_s(self) -> float:
         if self._huge:
             return _SOON_S
         now_ns = self._clock.wall_ns()
-        width_ns = int(self._interval_s * 1e9)
-        end_ns = cell_start_ns(now_ns, self._interval_s) + width_ns
+        width_ns = int(self._width_s * 1e9)
+        end_ns = cell_start_ns(now_ns, self._width_s) + width_ns
         # A stroke at the window's end keeps neighbours apart to the millisecond.
-        return max(0.001, min(self.thrift.interval_s, (end_ns - now_ns) / 1e9))
+        return max(0.001, min(self.interval_s, (end_ns - now_ns) / 1e9))

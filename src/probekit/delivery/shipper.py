@@ -21,6 +21,7 @@ class Shipper:
         label: str = "",
         clock: Clock = SYSTEM_CLOCK,
         on_start: Callable[[], None] = lambda: None,
+        on_step: Callable[[], None] = lambda: None,
     ) -> None:
         """Wire it; nothing runs yet.
 
@@ -30,12 +31,14 @@ class Shipper:
             label: Shown in the thread's name, ``otlp``.
             clock: Only its monotonic reading is used.
             on_start: Called once on the thread before all else.
+            on_step: Called on the thread after each step; does not raise.
 
         """
         self.courier = courier
         self._exporter = exporter
         self._clock = clock
         self._on_start = on_start
+        self._on_step = on_step
         self._wake = threading.Event()
         self._finish_by_s: float | None = None
         self._stopped = False
@@ -95,6 +98,7 @@ class Shipper:
                 self._wake.clear()
                 finish_by_s = self._finish_by_s  # before the step: it must see the last
                 wait_s = self.courier.step()
+                self._on_step()
                 if finish_by_s is not None and self._is_done(wait_s, finish_by_s):
                     break
                 if wait_s > 0:

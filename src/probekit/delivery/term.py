@@ -18,12 +18,14 @@ from probekit.buffer.store import Store
 from probekit.clock import SYSTEM_CLOCK, Clock, cell_start_ns
 from probekit.delivery.courier import Courier, Ledger
 from probekit.delivery.identity import label
+from probekit.delivery.meter import CpuMeter
 from probekit.delivery.shipper import Shipper
 from probekit.delivery.wake import Bell
 from probekit.errors import BufferBusy, BufferFailed
 from probekit.model import Snapshot
 from probekit.notice import notice
 from probekit.observer import Observe, Observer
+from probekit.patience import Patience
 from probekit.ports import Exporter, Pulled
 
 READ_S = 1.0  # between two readings of the segments when nobody rings
@@ -45,6 +47,8 @@ class Office:
         exporters: (cursor's name, exporter).
         interval_s: Width of a window, seconds.
         host: Reads the host, once for all processes; None for never.
+        own: Says how the buffer itself is, likewise.
+        meter: Told what the threads of ours cost.
         ledger: What exporters accepted and the cursors do not show yet.
         on_start: Called once on each thread of ours before all else.
         clock: Where time comes from.
@@ -57,6 +61,8 @@ class Office:
     exporters: "Sequence[tuple[str, Exporter]]" = ()
     interval_s: float = 10.0
     host: "Observe | None" = None
+    own: "Observe | None" = None
+    meter: CpuMeter = field(default_factory=CpuMeter)
     ledger: Ledger = field(default_factory=dict)
     on_start: Callable[[], None] = lambda: None
     clock: Clock = SYSTEM_CLOCK
@@ -89,6 +95,11 @@ class Term:
         )
         office.bell.open()
         self._observer = Observer(standing=office.store.standing)
+        self._readers = [
+            (read, Patience(f"{name}-source", f"reading the {name}", clock=self._clock))
+            for name, read in (("host", office.host), ("buffer's state", office.own))
+            if read is not None
+        ]
         now_s = self._clock.monotonic_s()
         self._close_due_s = self._next_end_s()
         self._host_due_s = now_s + min(1.0, office.interval_s / 2)
@@ -118,6 +129,7 @@ class Term:
             label=label(name),
             clock=office.clock,
             on_start=office.on_start,
+            on_step=office.meter.turn,
         )
 
     def turn(self) -> None:
@@ -167,17 +179,23 @@ class Term:
 
     def _read_host(self) -> None:
         self._host_due_s = self._clock.monotonic_s() + self._office.interval_s
-        host = self._office.host
-        if host is None:
+        if not self._readers:
             self._host_due_s = float("inf")
             return
+        for read, patience in self._readers:
+            if patience.allows():
+                self._read(read, patience)
+        self._fold.add(self._observer.harvest())
+
+    def _read(self, read: Observe, patience: Patience) -> None:
         try:
-            host(self._observer)
+            read(self._observer)
         except BufferFailed:
             raise
         except Exception as error:
-            notice("host-source", f"the host's figures could not be read: {error!r}")
-        self._fold.add(self._observer.harvest())
+            patience.failed(error)
+        else:
+            patience.worked()
 
     def _postpone(self, error: Exception) -> None:
         """The disk is full, the file is locked: all stays open and is tried again."""

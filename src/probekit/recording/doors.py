@@ -26,7 +26,8 @@ def observe(callback: C) -> C:
 
     Threads:
         The callback runs on probekit's thread. One that raises is told to the logger
-        once a minute and asked again next time.
+        once a minute and asked again next time; after five times in a row it is left
+        alone for five minutes.
 
     Example:
         >>> jobs = ["a", "b"]

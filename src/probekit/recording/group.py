@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from probekit.model import Problem
 from probekit.recording.stack import Trail, text_of
+from probekit.recording.thrift import SPARING_S
 
 if TYPE_CHECKING:
     from probekit.recording.registry import Registry
@@ -83,13 +84,16 @@ class Group:
             self._fingerprint = digest.hexdigest()
         return self._fingerprint
 
-    def may_sample(self, now_s: float, *, counted: bool = True) -> bool:
+    def may_sample(
+        self, now_s: float, *, counted: bool = True, sparing: bool = False
+    ) -> bool:
         """Take a token if there is one; a race may let one too many pass.
 
         Args:
             now_s: ``perf_counter()`` seconds.
             counted: Whether the occurrence is in ``times_s`` already, so that without
                 a sample it is a loss.
+            sparing: Whether the next one is to be a minute away at least.
 
         """
         if now_s < self.dry_until_s:
@@ -99,6 +103,8 @@ class Group:
         self._tokens = min(tokens, float(BURST)) - 1.0
         if self._tokens < 1.0:
             self.dry_until_s = now_s + (1.0 - self._tokens) / PER_SECOND
+        if sparing:
+            self.dry_until_s = max(self.dry_until_s, now_s + SPARING_S)
         if counted:
             self._sampled.append(None)
         return True

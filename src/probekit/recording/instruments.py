@@ -70,7 +70,12 @@ class Instrument(Generic[B]):
 
     @property
     def _limit(self) -> int:
-        return self._own_limit or self._registry.sets_limit
+        if self._own_limit:
+            return self._own_limit
+        registry = self._registry
+        if self.kind == "up_down_counter":  # what went up must come down where it was
+            return registry.sets_limit
+        return min(registry.sets_limit, registry.thrift.sets_limit)
 
     def __repr__(self) -> str:
         """Say kind, name and unit."""

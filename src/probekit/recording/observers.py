@@ -2,25 +2,25 @@
 
 from probekit.errors import ConfigError
 from probekit.model import Harvest
-from probekit.notice import notice
 from probekit.observer import Observe, Observer, SeriesTable
+from probekit.patience import Patience
 from probekit.recording.attributes import type_name
 
 
 class Observers:
     """The callbacks of ``observe`` and what they said."""
 
-    __slots__ = ("_callbacks", "_observer", "_table")
+    __slots__ = ("_asked", "_observer", "_table")
 
     def __init__(self, table: SeriesTable) -> None:
         """Start without callbacks; series go into *table*."""
         self._table = table
-        self._callbacks: list[Observe] = []
+        self._asked: list[tuple[Observe, Patience]] = []
         self._observer = Observer(table)
 
     def __len__(self) -> int:
         """How many callbacks there are."""
-        return len(self._callbacks)
+        return len(self._asked)
 
     def add(self, callback: Observe) -> None:
         """Ask *callback* from now on; adding it again changes nothing.
@@ -33,13 +33,14 @@ class Observers:
             raise ConfigError(
                 f"observe() wants a callable, got {type_name(type(callback))}",
             )
-        if callback not in self._callbacks:
-            self._callbacks.append(callback)
+        if not any(known == callback for known, _ in self._asked):
+            name = getattr(callback, "__qualname__", type_name(type(callback)))
+            doing = f"the observe callback {name}"
+            self._asked.append((callback, Patience(f"observe {name}", doing)))
 
     def remove(self, callback: Observe) -> None:
         """Ask *callback* no more; unknown ones are ignored."""
-        if callback in self._callbacks:
-            self._callbacks.remove(callback)
+        self._asked = [pair for pair in self._asked if pair[0] != callback]
 
     def forget(self) -> None:
         """In a forked child: keep the callbacks, drop what they told the parent."""
@@ -48,8 +49,9 @@ class Observers:
     def harvest(self, into: Harvest) -> None:
         """Ask everybody and write the answers into *into*; the drain's thread only."""
         observer = self._observer
-        for callback in self._callbacks[:]:
-            _ask(callback, observer)
+        for callback, patience in self._asked[:]:
+            if patience.allows():
+                _ask(callback, observer, patience)
         said = observer.harvest()
         into.sum_ids += said.sum_ids
         into.sum_values += said.sum_values
@@ -61,13 +63,10 @@ class Observers:
             into.losses[cause] = into.losses.get(cause, 0) + count
 
 
-def _ask(callback: Observe, observer: Observer) -> None:
+def _ask(callback: Observe, observer: Observer, patience: Patience) -> None:
     try:
         callback(observer)
     except Exception as error:
-        name = getattr(callback, "__qualname__", type_name(type(callback)))
-        notice(
-            f"observe {name}",
-            f"the observe callback {name} failed and is asked again next time: "
-            f"{type_name(type(error))}",
-        )
+        patience.failed(error)
+    else:
+        patience.worked()

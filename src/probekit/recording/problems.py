@@ -190,7 +190,8 @@ class Problems:
     ) -> None:
         """Queue an event for this occurrence, if its problem's bucket allows."""
         registry = self._registry
-        if not group.may_sample(now_s, counted=counted):
+        sparing = registry.thrift.few_samples
+        if not group.may_sample(now_s, counted=counted, sparing=sparing):
             if not counted:
                 registry.loss("events", "rate_limited")
             return
@@ -257,6 +258,11 @@ class Problems:
     def _fail(self, failure: Exception) -> None:
         self._registry.loss("events", "internal_error")
         notice("problem", f"an error was not grouped: {type_name(type(failure))}")
+
+    @property
+    def any(self) -> bool:
+        """Whether there was an error in this process lately."""
+        return bool(self._groups)
 
     def fold(self) -> None:
         """Bound the memory of what waits; under the registry's lock."""

@@ -23,6 +23,7 @@ from probekit.recording.problems import Problems
 from probekit.recording.queue import Losses, Queue
 from probekit.recording.quiet import Suppression, is_disabled, suppressed
 from probekit.recording.seams import Scrub, SpanMaker, Tracing
+from probekit.recording.thrift import Thrift
 from probekit.recording.watch import LENGTH_LIMIT, Watch
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ class Registry:
         problems: Errors, grouped.
         dropped: One count, of durations lost after a RecursionError.
         sets_limit: Attribute sets of one instrument before the overflow series.
+        thrift: What is given up because probekit costs too much.
         clock: Where moments come from.
         on_due: Called on an application's thread when the watch has run out; may be
             slow once (it starts the pump), must set the watch. None folds what waits.
@@ -80,6 +82,7 @@ class Registry:
         self.spans: Queue[QueuedSpan] = Queue(self._refuser("spans"))
         self.problems = Problems(self)
         self.sets_limit = SETS_LIMIT
+        self.thrift = Thrift()
         self.on_due: Callable[[], None] | None = None
         self.on_durable: Callable[[Harvest], None] | None = None
         self.trace_ids: Callable[[], tuple[str, str]] | None = None
@@ -164,7 +167,11 @@ class Registry:
 
     def span(self, span: QueuedSpan) -> None:
         """Take a finished span; beyond 10,000 a drain it is counted as lost."""
-        self.spans.put(span)
+        thrift = self.thrift
+        if thrift.one_trace_in == 1 or thrift.keeps(span.trace_id):
+            self.spans.put(span)
+        else:
+            self._losses.add("spans", "overhead")
 
     def observe(self, callback: C) -> C:
         """Let the draining thread call *callback* with an ``Observer`` each time."""

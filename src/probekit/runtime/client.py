@@ -62,6 +62,7 @@ def configure(
     interval_s: "float | None" = None,
     flush_interval_s: "float | None" = None,
     host_metrics: "bool | None" = None,
+    own_metrics: "bool | None" = None,
     traces: Any = None,
     shipper: "str | None" = None,
     retention: Any = None,
@@ -86,13 +87,15 @@ def configure(
         flush_interval_s: Between two writes of a process, seconds; default 0.2. What a
             ``kill -9`` may cost.
         host_metrics: Whether to sample the host; default yes.
+        own_metrics: Whether to tell what probekit costs and how its buffer is;
+            default yes.
         traces: Share of traces recorded, 0 to 1, or a policy (``probekit.tracing``);
             default none.
         shipper: ``"thread"`` (default) ships from one of the application's processes,
             ``"process"`` from a process of its own, ``"external"`` leaves it to
             ``probekit ship``.
         retention: How much the buffer may keep.
-        limits: Bounds on what a process holds in memory.
+        limits: Bounds on what a process holds in memory, and on what probekit costs.
         scrub: How secrets are taken out.
         alerts: Alert rules.
 
@@ -118,6 +121,7 @@ def configure(
         interval_s=interval_s,
         flush_interval_s=flush_interval_s,
         host_metrics=host_metrics,
+        own_metrics=own_metrics,
         traces=traces,
         shipper=shipper,
         retention=retention,

@@ -21,6 +21,7 @@ from probekit.runtime.parts import Places, build_office, build_store, silence
 if TYPE_CHECKING:
     from probekit.buffer.store import Store
     from probekit.delivery.courier import Ledger
+    from probekit.delivery.meter import CpuMeter
     from probekit.settings import Settings
 
 # What exporters accepted and no cursor shows yet; outlives every crew, so that
@@ -46,6 +47,7 @@ class Crew:
         *,
         may_lead: bool,
         on_unusable: Callable[[Exception], None],
+        meter: "CpuMeter | None" = None,
     ) -> None:
         """Build the parts; nothing is opened or started.
 
@@ -55,6 +57,7 @@ class Crew:
             exporters: (cursor's name, exporter), for the leader.
             may_lead: Whether this process may ever open the buffer for writing.
             on_unusable: Told by the leader that the buffer cannot be used.
+            meter: Told what our threads cost.
 
         """
         self.places = places
@@ -73,6 +76,7 @@ class Crew:
                 memory=memory,
                 ledger=_LEDGER,
                 on_start=silence,
+                meter=meter,
             )
             self.leader = Leader(self._office, on_unusable=on_unusable)
         self.outlook = Outlook(places, self._store)

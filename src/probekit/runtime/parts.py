@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,8 +15,10 @@ if TYPE_CHECKING:
     from probekit.buffer.memory_journal import MemoryJournal
     from probekit.buffer.store import Store
     from probekit.delivery.courier import Ledger
+    from probekit.delivery.meter import CpuMeter
     from probekit.delivery.term import Office
     from probekit.settings import Settings
+    from probekit.sources.own import Governed
 
 FIRST_S = 1.0  # from the start to the first reading of a source
 
@@ -97,9 +99,14 @@ def build_store(settings: "Settings", path: "Path | None") -> "Store":
     from probekit.buffer.retention import Retention
     from probekit.buffer.store import Store
 
+    retention = Retention(**asdict(settings.retention))
+    if path is None and settings.buffer is not None:
+        # It stands in for a file: memory is dearer than the disk that was allowed.
+        most = min(retention.max_bytes, settings.limits.memory_bytes)
+        retention = replace(retention, max_bytes=most)
     return Store(
         path,
-        retention=Retention(**asdict(settings.retention)),
+        retention=retention,
         resource=resource_of(settings),
     )
 
@@ -112,12 +119,14 @@ def build_office(
     memory: "MemoryJournal | None" = None,
     ledger: "Ledger | None" = None,
     on_start: Callable[[], None] = lambda: None,
+    meter: "CpuMeter | None" = None,
 ) -> "Office":
     """What a leader of this buffer leads with; *memory* for one without files."""
     from probekit.buffer.locks import FileLock
+    from probekit.delivery.meter import CpuMeter
     from probekit.delivery.term import Office
     from probekit.delivery.wake import EventBell, FifoBell, can_ring
-    from probekit.sources import host_source
+    from probekit.sources import buffer_source, host_source
 
     places = None
     if memory is None and settings.buffer is not None:
@@ -130,8 +139,10 @@ def build_office(
         exporters=exporters,
         interval_s=settings.interval_s,
         host=host_source() if settings.host_metrics else None,
+        own=buffer_source(store.status) if settings.own_metrics else None,
         ledger={} if ledger is None else ledger,
         on_start=on_start,
+        meter=meter or CpuMeter(),
     )
 
 
@@ -143,12 +154,15 @@ def _fresh_memory() -> "MemoryJournal":
 
 def process_sources(
     settings: "Settings",
+    governed: "Governed",
     clock: Clock = SYSTEM_CLOCK,
 ) -> "list[Paced]":
     """What each process tells about itself, once a window."""
-    from probekit.sources import interpreter_source, process_source
+    from probekit.sources import interpreter_source, overhead_source, process_source
 
-    made = (process_source(), interpreter_source())
+    made = [process_source(), interpreter_source()]
+    if settings.own_metrics:
+        made.append(overhead_source(governed))
     return [Paced(source, settings.interval_s, clock) for source in made]
 
 

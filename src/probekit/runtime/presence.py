@@ -19,6 +19,7 @@ from probekit.notice import notice
 from probekit.runtime.crew import Crew
 from probekit.runtime.ending import at_end_of_process
 from probekit.runtime.heartbeat import Heartbeat
+from probekit.runtime.overhead import Overhead
 from probekit.runtime.parts import Places, build_exporters, process_sources, silence
 from probekit.runtime.status import Status, buffer_fields
 from probekit.runtime.waiting import wait_delivered
@@ -62,7 +63,8 @@ class Presence:
         self._held: dict[int, threading.RLock] = {}
         self._switch = threading.Lock()
         self._sidecar_due_s = 0.0
-        self._sources = process_sources(settings)
+        self._overhead = Overhead(settings, registry)
+        self._sources = process_sources(settings, self._overhead)
         exporters = build_exporters(settings.exporters)
         self._names = frozenset(name for name, _ in exporters)
         self._places = None if settings.buffer is None else Places(settings.buffer)
@@ -97,10 +99,11 @@ class Presence:
             exporters,
             may_lead=leads_here and not self._tainted,
             on_unusable=self._fall_back,
+            meter=self._overhead.meter,
         )
 
     def _make_pump(self) -> Pump:
-        return Pump(
+        pump = Pump(
             self._registry.drain,
             self._crew.journal,
             self._registry.watch,
@@ -108,10 +111,15 @@ class Presence:
             interval_s=self.settings.interval_s,
             on_start=silence,
             tick=self._tick,
+            meter=self._overhead.meter,
+            memory_bytes=self.settings.limits.memory_bytes,
         )
+        self._overhead.govern(pump, lambda: self._crew.journal)
+        return pump
 
     def _tick(self) -> None:
-        """See to sidecar and heartbeat, each once a second; the pump's thread."""
+        """Govern ourselves; see to sidecar and heartbeat. The pump's thread."""
+        self._overhead.turn()
         heartbeat = self._heartbeat
         if heartbeat is not None and not self._over:
             heartbeat.beat()
@@ -247,8 +255,10 @@ class Presence:
             memory_only=self._places is None and bool(self.trouble),
             trouble=self.trouble,
             pump_alive=self._pump.is_alive,
-            flush_interval_s=self._pump.thrift.interval_s,
-            cpu_ratio=self._pump.thrift.cpu_ratio,
+            flush_interval_s=self._pump.interval_s,
+            cpu_ratio=self._overhead.cpu_ratio,
+            overhead_level=self._overhead.level,
+            overhead_step=self._overhead.step,
             **buffer_fields(found),  # type: ignore[arg-type]
         )
 
@@ -288,6 +298,7 @@ class Presence:
         delivered = wait and self.flush(timeout_s)
         self._finish(max(end_s, SYSTEM_CLOCK.monotonic_s() + _LAST_WORDS_S))
         registry.on_due = registry.on_durable = None
+        self._overhead.release()
         registry.watch.trip()
         fork.protect(None)
         if self._sidecar is not None:
@@ -337,6 +348,7 @@ class Presence:
         self._held = {}
         self._switch = threading.Lock()
         self._crew.abandon()
+        self._overhead.restart()
         if self._heartbeat is not None:
             self._heartbeat.abandon()
         if self._sidecar is not None:

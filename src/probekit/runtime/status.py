@@ -23,8 +23,11 @@ class Status:
         trouble: Why that is so, or why this process cannot lead; empty otherwise.
         pump_alive: Whether this process's pump runs.
         flush_interval_s: Between two writes of this process now, seconds; longer than
-            asked for while our threads cost more than 1 % of a core.
-        cpu_ratio: Share of a core that the pump takes.
+            asked for while our threads cost more than they may.
+        cpu_ratio: Share of a core that our threads in this process took lately.
+        overhead_level: How much is given up because they took more than they may: 0
+            for nothing, 1 spans, 2 samples of stacks, 3 attribute sets, 4 the flush.
+        overhead_step: Its name: ``spans``, ``stacks``, ``attributes``, ``flush``.
         recorded: Signal → records that reached the buffer or are known to be lost.
         delivered: Signal → records that every exporter has.
         stored: Signal → records that wait.
@@ -43,6 +46,8 @@ class Status:
     pump_alive: bool = False
     flush_interval_s: float = 0.0
     cpu_ratio: float = 0.0
+    overhead_level: int = 0
+    overhead_step: str = ""
     recorded: "Mapping[Signal, int]" = field(default_factory=dict)
     delivered: "Mapping[Signal, int]" = field(default_factory=dict)
     stored: "Mapping[Signal, int]" = field(default_factory=dict)

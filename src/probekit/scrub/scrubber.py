@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from probekit.model import AttributeValue
 from probekit.notice import notice
+from probekit.patience import Patience
 from probekit.scrub import patterns, signs
 from probekit.scrub.address import without_values
 from probekit.scrub.cards import without_cards
@@ -20,6 +21,10 @@ _URL_NAMES = frozenset(
 )
 
 
+class _NotKept(Exception):
+    """A scrubber of the application's has failed, or has failed too often."""
+
+
 class Scrubber:
     """Cleans texts, attributes and URLs before they are buffered.
 
@@ -27,13 +32,14 @@ class Scrubber:
         deny_names: Further names whose values are never kept; spelling does not
             matter (``badge_number`` is ``BadgeNumber``).
         extra: Further scrubbers, text to text, called after the built-in rules. One
-            that raises or returns no text makes the text a placeholder.
+            that raises or returns no text makes the text a placeholder; after five
+            times in a row none is asked for five minutes, and no text is kept.
         high_security: Masks also quoted literals, long numbers and opaque words, and
             cleans once more what the user's scrubbers return.
         enabled: False keeps everything as it is, unless *high_security*.
 
     Threads:
-        Any thread; holds no changing state.
+        Any thread.
 
     Example:
         >>> Scrubber().text("login failed: password=hunter2 for ann@example.org")
@@ -41,7 +47,7 @@ class Scrubber:
 
     """
 
-    __slots__ = ("_deny", "_enabled", "_extra", "_strict")
+    __slots__ = ("_deny", "_enabled", "_extra", "_patience", "_strict")
 
     def __init__(
         self,
@@ -54,6 +60,7 @@ class Scrubber:
         """Keep the rules."""
         self._deny = frozenset(filter(None, map(joined, deny_names)))
         self._extra = tuple(extra)
+        self._patience = Patience("scrub", "a scrubber (its text is not kept)")
         self._strict = high_security
         self._enabled = enabled or high_security
 
@@ -71,6 +78,8 @@ class Scrubber:
             return text
         try:
             return self._cleaned(text)
+        except _NotKept:
+            return FAILED
         except Exception as error:
             self._let_pass(error)
             notice("scrub", "a scrubber failed; the text is not kept")
@@ -89,6 +98,8 @@ class Scrubber:
             return {
                 name: self._value(name, value) for name, value in attributes.items()
             }
+        except _NotKept:
+            return {}
         except Exception as error:
             self._let_pass(error)
             notice("scrub", "a scrubber failed; the attributes are not kept")
@@ -100,6 +111,8 @@ class Scrubber:
             return url
         try:
             return self._cleaned(without_values(url))
+        except _NotKept:
+            return FAILED
         except Exception as error:
             self._let_pass(error)
             notice("scrub", "a scrubber failed; the URL is not kept")
@@ -143,10 +156,20 @@ class Scrubber:
         return text
 
     def _by_user(self, text: str) -> str:
-        for scrubber in self._extra:
-            text = scrubber(text)
-            if type(text) is not str:
-                raise TypeError("a scrubber must return text")
+        if not self._patience.allows():
+            raise _NotKept
+        try:
+            for scrubber in self._extra:
+                text = scrubber(text)
+                if type(text) is not str:
+                    raise TypeError("a scrubber must return text")
+        except RecursionError:  # the end of the stack is not the scrubber's fault
+            raise
+        except Exception as error:
+            # Told without its message, which may quote the text.
+            self._patience.failed(_NotKept(type(error).__name__))
+            raise _NotKept from None
+        self._patience.worked()
         if self._strict:  # a scrubber may not put back what was taken out
             text = _strictly(self._built_in(text))
         return text

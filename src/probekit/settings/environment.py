@@ -51,6 +51,7 @@ VARIABLES: "dict[str, tuple[str, Callable[[str], object]]]" = {
     "interval_s": ("PROBEKIT_INTERVAL_S", number),
     "flush_interval_s": ("PROBEKIT_FLUSH_INTERVAL_S", number),
     "host_metrics": ("PROBEKIT_HOST_METRICS", switch),
+    "own_metrics": ("PROBEKIT_OWN_METRICS", switch),
     "shipper": ("PROBEKIT_SHIPPER", str),
     "traces": ("PROBEKIT_TRACES", number),
     "disabled": ("PROBEKIT_DISABLE", switch),

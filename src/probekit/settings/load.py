@@ -22,6 +22,7 @@ RULES: "dict[str, Callable[[object], Any]]" = {
     "interval_s": rules.seconds(0.5, 3600.0),
     "flush_interval_s": rules.seconds(0.01, 60.0),
     "host_metrics": rules.switch,
+    "own_metrics": rules.switch,
     "traces": rules.traces,
     "shipper": rules.shipper,
     "retention": rules.retention,

@@ -41,17 +41,26 @@ class RetentionSettings:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds on what a process may record between two flushes.
+    """Bounds on what a process may hold, and on what probekit itself may cost.
 
     Attributes:
         series: Attribute sets of one instrument before the overflow series; 1 or more.
         events: Events between two drains; 1 or more.
         spans: Spans between two drains; 1 or more.
+        cpu_ratio: Share of a core that our threads may take; above it the governor
+            records less; 0.0001 or more.
+        memory_bytes: What may wait in memory for the disk, and the size of a buffer
+            that has to stand in for one on disk; 1 MiB or more.
+        disk_bytes_per_s: What this process may write of what it records, bytes a
+            second; 1 KiB or more.
     """
 
     series: int = 2_000
     events: int = 10_000
     spans: int = 10_000
+    cpu_ratio: float = 0.01
+    memory_bytes: int = 16 << 20
+    disk_bytes_per_s: int = 8 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +102,7 @@ class Settings:
         flush_interval_s: Between two writes of a process, seconds, 0.01 to 60;
             what a ``kill -9`` may cost.
         host_metrics: Whether the leader samples the host.
+        own_metrics: Whether probekit tells what it costs and how its buffer is.
         traces: Share of traces kept, 0 to 1, or a policy object; None for no traces.
         shipper: Who ships: a thread, a child process, or ``probekit ship``.
         retention: How much the buffer may keep.
@@ -111,6 +121,7 @@ class Settings:
     interval_s: float = 10.0
     flush_interval_s: float = 0.2
     host_metrics: bool = True
+    own_metrics: bool = True
     traces: Any = None
     shipper: Shipper = "thread"
     retention: RetentionSettings = field(default_factory=RetentionSettings)

@@ -23,7 +23,13 @@ from probekit.settings.model import (
 
 T = TypeVar("T", RetentionSettings, Limits)
 
-_LEAST: "dict[str, float]" = {"max_bytes": 1 << 20, "max_age_s": 60.0}
+_LEAST: "dict[str, float]" = {
+    "max_bytes": 1 << 20,
+    "max_age_s": 60.0,
+    "cpu_ratio": 0.0001,
+    "memory_bytes": 1 << 20,
+    "disk_bytes_per_s": 1 << 10,
+}
 _SCALARS = (str, bool, int, float)
 
 

@@ -7,7 +7,14 @@ leader, process and interpreter figures by each process's pump. psutil is import
 the first reading, never before.
 """
 
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
 from probekit.observer import Observe
+
+if TYPE_CHECKING:
+    from probekit.buffer.status import BufferStatus
+    from probekit.sources.own import Governed
 
 
 def host_source() -> Observe:
@@ -44,3 +51,27 @@ def interpreter_source() -> Observe:
     from probekit.sources.interpreter import InterpreterSource
 
     return InterpreterSource()
+
+
+def overhead_source(governor: "Governed") -> Observe:
+    """Make a reader of what probekit itself costs in this process.
+
+    Threads:
+        The one that the governor looks on.
+
+    """
+    from probekit.sources.own import OverheadSource
+
+    return OverheadSource(governor)
+
+
+def buffer_source(status: "Callable[[], BufferStatus]") -> Observe:
+    """Make a reader of the buffer's own state; give it to the leader.
+
+    Threads:
+        One at a time; reads the buffer.
+
+    """
+    from probekit.sources.own import BufferSource
+
+    return BufferSource(status)

@@ -25,6 +25,11 @@ class Ended:
         """Hold what the SDK handed out at the end; it does not change any more."""
         self._readable = readable
 
+    @property
+    def trace_id(self) -> str:
+        """32 hex digits."""
+        return f"{self._readable.context.trace_id:032x}"
+
     def finished(self, scrub: Scrub) -> Span:
         """Return it as one of ours, scrubbed."""
         return span_of(self._readable, scrub)

@@ -45,7 +45,7 @@ class Patience:
         """Count an internal error; the fifth in a row switches the part off."""
         self.errors += 1
         self._in_a_row += 1
-        self.last_error = f"{type(error).__name__}: {error}"[:200]
+        self.last_error = _in_words(error)
         if self._in_a_row < LIMIT:
             notice(f"{self._part}-error", f"{self._doing} failed: {self.last_error}")
             return
@@ -56,3 +56,10 @@ class Patience:
             f"{self._doing} failed {LIMIT} times in a row and rests for "
             f"{OFF_S / 60:.0f} minutes: {self.last_error}",
         )
+
+
+def _in_words(error: Exception) -> str:
+    try:
+        return f"{type(error).__name__}: {error}"[:200]
+    except Exception:  # the application's own __str__ may do anything
+        return type(error).__name__
