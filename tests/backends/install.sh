@@ -9,11 +9,14 @@ servers=${PROBEKIT_SERVERS:-$home/var/servers}
 mkdir -p "$servers"
 
 updated=
-apt_get() {  # several programs may want the package lock at once: wait for it
-    if [ -z "$updated" ]; then  # a new machine has no lists yet
+package_lists() {  # a new machine has none yet
+    if [ -z "$updated" ]; then
         apt-get -o DPkg::Lock::Timeout=240 update >/dev/null
         updated=yes
     fi
+}
+apt_get() {  # several programs may want the package lock at once: wait for it
+    package_lists
     apt-get -y --no-install-recommends -o DPkg::Lock::Timeout=240 "$@" >/dev/null
 }
 have() { command -v "$1" >/dev/null 2>&1; }
@@ -52,6 +55,19 @@ done
 # Grafana's types, against which its dashboards are checked (tests/center/test_grafana.py)
 npm_package grafana @grafana/schema@13.2.3
 npm_package grafana typescript@5
+
+# graphite-web's render functions (tests/backends/graphite_web.py): unpacked only, for
+# nobody needs its web server, its drawing and the time it takes to install them
+if [ ! -d "$servers/graphite-web" ]; then
+    echo "» apt: graphite-web, unpacked"
+    package_lists
+    packages=$(mktemp -d)
+    (cd "$packages" && apt-get -q download graphite-web python3-asgiref python3-django \
+        python3-django-tagging python3-pyparsing python3-simplejson python3-six \
+        python3-sqlparse python3-tz python3-urllib3 >/dev/null 2>&1)
+    for package in "$packages"/*.deb; do dpkg -x "$package" "$servers/graphite-web"; done
+    rm -rf "$packages"
+fi
 
 # the classic monitoring systems (tests/backends/monitors.py); apt starts nothing that a
 # policy forbids, and every test starts its own

@@ -71,10 +71,12 @@ def _influxdb(question: Question) -> Target:
     seconds = "($__interval_ms / 1000)"
     value = {
         "rate": f'sum("{_windowed(question)}") / {seconds}',
-        "level": 'last("total")' if question.kind == "counter" else 'mean("value")',
+        "level": 'mean("value")',
         "mean": 'sum("sum") / sum("count")',
         "p95": 'max("p95")',  # of the windows within a step: the worst one
     }[question.ask]
+    if _is_total(question):
+        value = 'cumulative_sum(sum("value"))'
     where = '"service" =~ /^$service$/ AND $timeFilter'
     if question.failed:
         where += " AND \"error.type\" != ''"
@@ -91,6 +93,16 @@ def _influxdb(question: Question) -> Target:
     }
 
 
+def _is_total(question: Question) -> bool:
+    """Whether a counter's total is asked for.
+
+    A series that rests has no points, so the totals of several cannot be summed in
+    each step; what stores of windows can show is the sum since the beginning of the
+    time that is shown.
+    """
+    return question.ask == "level" and question.kind == "counter"
+
+
 def _windowed(question: Question) -> str:
     return "count" if question.kind == "histogram" else "value"
 
@@ -104,9 +116,12 @@ def _graphite(question: Question) -> Target:
         found = ", ".join(f"'{part}'" for part in wanted)
         by = f"'{question.by}'" if question.by else "'name'"
         how = "max" if figure == "p95" else "sum"
+        each = f"seriesByTag({found})"
         if question.ask in {"rate", "mean"}:
-            return f"groupByTags(perSecond(seriesByTag({found})), '{how}', {by})"
-        return f"groupByTags(seriesByTag({found}), '{how}', {by})"
+            each = f"perSecond({each})"
+        elif _is_total(question):  # a series that rests says nothing for a while
+            each = f"keepLastValue({each})"
+        return f"groupByTags({each}, '{how}', {by})"
 
     if question.ask == "mean":
         target = f"divideSeriesLists({series('sum')}, {series('count')})"
@@ -145,10 +160,6 @@ def _tag_filter(key: str, value: str, how: str, *, group: bool) -> Target:
 
 
 def _elasticsearch(question: Question) -> Target:
-    field = {"mean": "sum", "p95": "p95"}.get(question.ask, "value")
-    if question.ask == "rate" and question.kind == "histogram":
-        field = "count"
-    how = {"rate": "sum", "mean": "sum", "p95": "max"}.get(question.ask, "avg")
     wanted = [f'name:"{question.metric}"', "service:$service"]
     if question.failed:
         wanted.append("_exists_:attributes.error.type")
@@ -163,31 +174,71 @@ def _elasticsearch(question: Question) -> Target:
     )
     return {
         "query": " AND ".join(wanted),
-        "metrics": [{"id": "1", "type": how, "field": field}],
+        "metrics": _elasticsearch_metrics(question),
         "bucketAggs": buckets,
         "timeField": "@timestamp",
+    }
+
+
+def _elasticsearch_metrics(question: Question) -> "list[Target]":
+    """One figure of each step of time, or a formula over hidden ones."""
+    if question.ask == "p95":  # of the windows within a step: the worst one
+        return [{"id": "1", "type": "max", "field": "p95"}]
+    if question.ask == "mean":
+        both = [_hidden("1", "sum"), _hidden("4", "count")]
+        return [*both, _formula("params.a / params.b", both)]
+    counted = _hidden("1", "count" if question.kind == "histogram" else "value")
+    if question.ask == "rate":
+        return [counted, _formula("params.a / $__interval_ms * 1000", [counted])]
+    if _is_total(question):
+        return [counted, {"id": "5", "type": "cumulative_sum", "field": "1"}]
+    return [{"id": "1", "type": "avg", "field": "value"}]
+
+
+def _hidden(identifier: str, field: str) -> Target:
+    return {"id": identifier, "type": "sum", "field": field, "hide": True}
+
+
+def _formula(script: str, inputs: "list[Target]") -> Target:
+    variables = [
+        {"name": name, "pipelineAgg": held["id"]}
+        for name, held in zip("ab", inputs, strict=False)
+    ]
+    return {
+        "id": "5",
+        "type": "bucket_script",
+        "pipelineVariables": variables,
+        "settings": {"script": script},
     }
 
 
 def _postgres(question: Question) -> Target:
     value = {
         "rate": "sum(value) / $__interval_ms * 1000.0",
-        "level": "avg(value)" if question.kind == "gauge" else "max(total)",
+        "level": "avg(value)" if question.kind == "gauge" else "avg(total)",
         "mean": "sum(sum) / nullif(sum(count), 0)",
         "p95": "max(p95)",  # of the windows within a step: the worst one
     }[question.ask]
     if question.ask == "rate" and question.kind == "histogram":
         value = "sum(count) / $__interval_ms * 1000.0"
+    if _is_total(question):
+        value = "sum(value)"
     line = f"attributes ->> '{question.by}'" if question.by else "name"
     where = [f"name = '{question.metric}'", "service LIKE '$service'"]
     where.append("$__timeFilter(time)")
     if question.failed:
         where.append("attributes ->> 'error.type' IS NOT NULL")
-    return _sql(
+    text = (
         f'SELECT $__timeGroupAlias("time", $__interval), {line} AS metric, '
         f"{value} AS value FROM probekit_metrics WHERE {' AND '.join(where)} "
-        "GROUP BY 1, 2 ORDER BY 1"
+        "GROUP BY 1, 2"
     )
+    if _is_total(question):
+        text = (
+            "SELECT time, metric, sum(value) OVER (PARTITION BY metric ORDER BY time) "
+            f"AS value FROM ({text}) AS steps"
+        )
+    return _sql(f"{text} ORDER BY 1")
 
 
 def _sql(text: str) -> Target:
@@ -211,6 +262,8 @@ def _clickhouse(question: Question) -> Target:
     }[question.ask]
     if question.ask == "rate" and question.kind == "histogram":
         value = "sum(Count) / ($__interval_ms / 1000)"
+    if _is_total(question):
+        value = "sum(sum(Value)) OVER (PARTITION BY metric ORDER BY time)"
     line = f"Attributes['{question.by}']" if question.by else "MetricName"
     where = [f"MetricName = '{question.metric}'", "ServiceName LIKE '$service'"]
     where.append("$__timeFilter(TimeUnix)")
