@@ -1,6 +1,9 @@
 """UDP: lossy, and honest about it."""
 
+import contextlib
 import json
+import socket
+import time
 
 import pytest
 from hypothesis import given, settings
@@ -54,6 +57,28 @@ def test_the_next_host_is_used_after_a_refusal(receiver):
     transport.close()
 
     assert [b"x"] == receiver.wait_for(1)
+
+
+def test_a_backlog_leaves_a_receiver_time_to_read(monkeypatch):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as slow:
+        slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+        slow.bind(("127.0.0.1", 0))
+        slow.setblocking(False)
+        read = []
+
+        def pause(_seconds):
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    read.append(slow.recv(2000))
+
+        monkeypatch.setattr(time, "sleep", pause)
+        transport = UdpTransport([slow.getsockname()])
+        datagrams = [b"%03d" % number + b"x" * 1400 for number in range(300)]
+        transport.send(datagrams)
+        transport.close()
+        pause(0)
+
+    assert datagrams == read
 
 
 def test_a_datagram_that_the_system_refuses_is_too_large(receiver):

@@ -1,12 +1,18 @@
 """Datagrams through one socket; lossy, and honest about it.
 
 A closed port is noticed where the system reports it (always on loopback): the batch
-then stays ours and goes on with the datagram that was refused.
+then stays ours and goes on with the datagram that was refused. The report may come a
+moment after the datagram has gone, so it is waited for: shortly while all is well, and
+longer from a refusal until a batch has gone through. A receiver that comes back finds
+the whole backlog: datagrams go in groups that its socket can hold, with pauses in
+which it can read them.
 """
 
+import contextlib
 import errno
 import os
 import socket
+import time
 from collections.abc import Sequence
 
 from probekit.clock import SYSTEM_CLOCK, Clock
@@ -19,6 +25,10 @@ from probekit.exporters.transport.resolve import Resolver
 DATAGRAM_BYTES = 1432  # an Ethernet frame minus IPv6 and UDP headers and a margin
 LARGEST_DATAGRAM_BYTES = 65507
 _LOOKUP_LASTS_S = 60.0
+_REPORT_S = 0.002
+_DOUBT_S = 0.05  # a busy machine's kernel answers that late
+_GROUP = 16  # datagrams; a socket of Linux's default size holds some 90 of them
+_PAUSE_S = 0.01
 
 
 class UdpTransport:
@@ -35,6 +45,7 @@ class UdpTransport:
         "_clock",
         "_failures",
         "_identity",
+        "_in_doubt",
         "_opened_s",
         "_owner_pid",
         "_resolver",
@@ -60,6 +71,7 @@ class UdpTransport:
         self._opened_s = 0.0
         self._resume: tuple[str, int] = ("", 0)
         self._failures = 0
+        self._in_doubt = False
         self.timeout_s = timeout_s
 
     @property
@@ -89,8 +101,12 @@ class UdpTransport:
             for position in range(start, len(datagrams)):
                 connection.settimeout(deadline.left_s())
                 connection.send(datagrams[position])
+                if position == start:  # nobody there? then the rest need not go
+                    self._report(connection, deadline)
+                elif (position - start) % _GROUP == 0:
+                    time.sleep(min(_PAUSE_S, deadline.left_s()))
             position = len(datagrams)
-            _report(connection)
+            self._report(connection, deadline)
         except OSError as error:
             # The error belongs to an earlier datagram: the one before is in doubt.
             self._resume = (key, max(start, position - 1))
@@ -101,7 +117,14 @@ class UdpTransport:
         except RetryLater:
             self._resume = (key, position)
             raise
-        self._resume = ("", 0)
+        self._resume, self._in_doubt = ("", 0), False
+
+    def _report(self, connection: socket.socket, deadline: Deadline) -> None:
+        """Raise what the system learns within a moment about the datagrams so far."""
+        wait_s = _DOUBT_S if self._in_doubt else _REPORT_S
+        connection.settimeout(min(wait_s, deadline.left_s()))
+        with contextlib.suppress(TimeoutError):
+            connection.recv(1)
 
     def _open(self, deadline: Deadline) -> socket.socket:
         now_s = self._clock.monotonic_s()
@@ -129,6 +152,7 @@ class UdpTransport:
         """Take the next host next time, and after the last the next address of each."""
         self.close()
         self._failures += 1
+        self._in_doubt = True
 
     def close(self) -> None:
         """Close the socket, if there is one."""
@@ -139,13 +163,6 @@ class UdpTransport:
             held.close()
         else:  # the host closed it and the number is somebody else's by now
             held.detach()
-
-
-def _report(connection: socket.socket) -> None:
-    """Raise what the system has learnt about the datagrams so far; never waits."""
-    error = connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-    if error:
-        raise OSError(error, os.strerror(error))
 
 
 def pack(lines: "Sequence[bytes]", limit_bytes: int) -> "list[bytes]":
