@@ -97,6 +97,30 @@ def once():
     return times_ms, (after - before) / (MODULES * FUNCTIONS)
 
 
+LIBRARY = ("asyncio.*", "email.*", "http.*", "unittest.*", "urllib.*", "xml.*")
+
+
+def library():
+    """Milliseconds for 1,000 functions of the standard library, no two alike."""
+    from probekit.recording.modules import Instrumentation
+    from probekit.recording.pattern import checked_rule
+    from probekit.recording.registry import Registry
+
+    for name in ("asyncio", "email.policy", "http.cookiejar", "unittest.mock"):
+        importlib.import_module(name)
+    rule = checked_rule(LIBRARY, (), None, properties=False, dunders=False)
+    times_ms = []
+    for _ in range(ROUNDS):
+        instrumentation = Instrumentation(Registry())
+        begin = time.perf_counter()
+        instrumentation.add(rule)
+        took_s = time.perf_counter() - begin
+        made = sum(1 for _ in instrumentation)
+        instrumentation.undo()
+        times_ms.append(took_s * 1e6 / made)
+    return min(times_ms)
+
+
 def calls(twins):
     """Nanoseconds over the bare call: woven, hot; and of two clock reads."""
     from probekit.recording.modules import Instrumentation
@@ -141,6 +165,7 @@ def run():
     with tempfile.TemporaryDirectory() as folder:
         twins = package(folder)
         times_ms, size_bytes = once()
+        library_ms = library()
         over = calls(twins)
         sys.path.remove(folder)
     table = Table(
@@ -158,6 +183,12 @@ def run():
             goal=100,
             floor=200,
             note=f"median {statistics.median(times_ms):.0f} ms of {len(times_ms)}",
+        ),
+        Row(
+            "the same of the standard library",
+            library_ms,
+            "ms",
+            note="longer functions, few of them alike",
         ),
         Row("memory per function", size_bytes, "B", note="series, code and tables"),
         Row("a call", over["woven"], note="timed each time, no frame more"),

@@ -126,7 +126,6 @@ FURTHER = (
     ),
     Suite("mako==1.3.8", "mako.*", tests=("test",)),
     Suite("toolz==1.0.0", "toolz.*", tests=("toolz/tests",)),
-    Suite("sortedcontainers==2.4.0", "sortedcontainers.*"),
     Suite("wcwidth==0.2.13", "wcwidth.*"),
     Suite("markdown==3.7", "markdown.*", needs=("PyYAML",)),
     Suite(

@@ -5,14 +5,18 @@ Objects/locations.md in its source).
 """
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
-from typing import NamedTuple
+from itertools import accumulate
+from typing import NamedTuple, TypeAlias
 
 _LONG, _NO_COLUMNS, _NOWHERE = 14, 13, 15
 _ONE_LINE_FIRST, _ONE_LINE_LAST = 10, 12
 _ENTRY = re.compile(rb"[\x80-\xff][\x00-\x7f]*")
 _ENTRY_UNITS = 8  # most units that one entry of the location table covers
+_UNITS = bytes((first & 7) + 1 for first in range(256))  # by an entry's first byte
+_CONTINUED = bytes(range(0x80))  # all other bytes of entries
 
 
 class Guard(NamedTuple):
@@ -33,6 +37,10 @@ class Guard(NamedTuple):
     lasti: bool
 
 
+# The same without names, where there are many.
+AnyGuard: TypeAlias = "tuple[int, int, int, int, bool]"
+
+
 def read_guards(table: bytes) -> "list[Guard]":
     """Read an exception table."""
     numbers = _numbers(table)
@@ -44,7 +52,7 @@ def read_guards(table: bytes) -> "list[Guard]":
     return guards
 
 
-def write_guards(guards: "list[Guard]") -> bytes:
+def write_guards(guards: "list[AnyGuard]") -> bytes:
     """Write an exception table; the interpreter searches it by the starts."""
     table = bytearray()
     for start, end, target, depth, lasti in sorted(guards):
@@ -88,24 +96,17 @@ def moved_locations(
         tail: Units at the end that have no location.
 
     """
-    out = bytearray()
-    unit = copied = 0
-    grown = iter([*growths, (1 << 62, 0)])
-    place, growth = next(grown)
-    for entry in _ENTRY.finditer(table):
-        units = (table[entry.start()] & 7) + 1
-        unit += units
-        if unit <= place:
-            continue
-        while unit > place:
-            units += growth
-            place, growth = next(grown)
-        out += table[copied : entry.start()]
-        out += _stretched(entry.group(), units)
-        copied = entry.end()
-    out += table[copied:]
-    out += _stretched(bytes([0x80 | _NOWHERE << 3]), tail)
-    return bytes(out)
+    entries = _ENTRY.findall(table)
+    units = table.translate(_UNITS, _CONTINUED)
+    ends = list(accumulate(units))
+    more: dict[int, int] = {}
+    for place, growth in growths:
+        at = bisect_right(ends, place)
+        more[at] = more.get(at, 0) + growth
+    for at, growth in more.items():
+        entries[at] = _stretched(entries[at], units[at] + growth)
+    entries.append(_stretched(bytes([0x80 | _NOWHERE << 3]), tail))
+    return b"".join(entries)
 
 
 @lru_cache(maxsize=1024)

@@ -2,6 +2,7 @@
 
 import sys
 from bisect import bisect_left
+from collections.abc import Iterable
 from functools import lru_cache
 from opcode import opmap
 from types import CodeType
@@ -18,7 +19,7 @@ from probekit.recording.weave.snippets import (
 )
 from probekit.recording.weave.strands import Strands
 from probekit.recording.weave.tables import (
-    Guard,
+    AnyGuard,
     moved_locations,
     read_guards,
     write_guards,
@@ -133,11 +134,18 @@ def _woven(form: _Form) -> _Text:
     layout = Layout(raw, sites, begin, len(parts.prologue) // 2)
     woven = layout.join(parts.prologue)
     rescues = len(woven) // 2
-    guards = _guards(read_guards(form.guards), layout, begin, returns)
-    guards = [
-        Guard(layout.moved(g.start), layout.moved(g.end), t, g.depth + 1, g.lasti)
-        for g in guards
-        for t in [layout.moved(g.target) if g.target >= 0 else rescues + parts.failed]
+    moved, failed = layout.moved, rescues + parts.failed
+    guards: list[AnyGuard] = [
+        (
+            moved(start),
+            moved(end),
+            moved(target) if target >= 0 else failed,
+            depth + 1,
+            lasti,
+        )
+        for start, end, target, depth, lasti in _guards(
+            read_guards(form.guards), layout, begin, returns
+        )
     ]
     guards += _our_guards(
         parts, [_epilogue_at(layout, r, parts) for r in returns], rescues
@@ -188,38 +196,38 @@ def _stay_closable(raw: bytes) -> bytes:
 
 
 def _guards(
-    theirs: "list[Guard]",
+    theirs: Iterable[AnyGuard],
     layout: Layout,
     begin: int,
     returns: "list[Site]",
-) -> "list[Guard]":
+) -> "list[AnyGuard]":
     """The function's own handlers, and ours (target -1) wherever it has none.
 
     In old units. What stands before the prologue has no start on its stack yet, and
     what is woven in is nobody's: neither is guarded.
     """
-    whole: list[Guard] = []
+    whole: list[AnyGuard] = []
     at, end = begin, len(layout.raw) // 2
     for guard in theirs:
-        if guard.end <= begin:
-            continue
         first, last, target, depth, lasti = guard
+        if last <= begin:
+            continue
         start = max(first, begin)
-        whole.append(Guard(at, start, -1, 0, lasti=False))
-        whole.append(Guard(start, last, target, depth, lasti))
+        whole.append((at, start, -1, 0, False))
+        whole.append((start, last, target, depth, lasti))
         at = last
-    whole.append(Guard(at, end, -1, 0, lasti=False))
-    pieces: list[Guard] = []
+    whole.append((at, end, -1, 0, False))
+    pieces: list[AnyGuard] = []
     starts = [site.start for site in returns]
     for at, end, target, depth, lasti in whole:
         for site in returns[bisect_left(starts, at) :]:
             if site.start >= end:
                 break
             if at < site.start:
-                pieces.append(Guard(at, site.start, target, depth, lasti))
+                pieces.append((at, site.start, target, depth, lasti))
             at = site.end  # noqa: PLW2901 - what is left of it
         if at < end:
-            pieces.append(Guard(at, end, target, depth, lasti))
+            pieces.append((at, end, target, depth, lasti))
     return pieces
 
 
@@ -228,19 +236,15 @@ def _epilogue_at(layout: Layout, site: Site, parts: Snippets) -> int:
     return layout.moved(site.start) + loads // 2
 
 
-def _our_guards(parts: Snippets, epilogues: "list[int]", rescues: int) -> "list[Guard]":
+def _our_guards(
+    parts: Snippets, epilogues: "list[int]", rescues: int
+) -> "list[AnyGuard]":
     """The handlers of the calls into Python that are woven in."""
     places: list[tuple[int, Rescued]] = [
         (at, each) for at in epilogues for each in parts.guarded
     ]
     places += ((rescues, each) for each in parts.guarded_rescues)
     return [
-        Guard(
-            at + each.start,
-            at + each.end,
-            rescues + each.rescue,
-            each.depth,
-            lasti=False,
-        )
-        for at, each in places
+        (at + start, at + end, rescues + rescue, depth, False)
+        for at, (start, end, rescue, depth) in places
     ]
