@@ -231,8 +231,9 @@ def instrument(
             ``shop`` and everything in it, ``"shop"`` that one module.
         exclude: The same for modules and for functions by their full names that are
             to be left alone.
-        min_duration_s: Leave a span for each call that takes at least so long,
-            seconds; counts and durations stay exact. None for no spans.
+        min_duration_s: While traces are on, leave a span for each call that takes
+            at least so long, seconds, below the span that is current at its end;
+            counts and durations stay exact. None for no spans.
         properties: Also time the getters of properties.
         dunders: Also time ``__dunder__`` functions, ``__init__`` among them.
 
