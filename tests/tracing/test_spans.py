@@ -9,6 +9,10 @@ import pytest
 from opentelemetry import baggage, context, propagate, trace
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import (
+    InMemorySpanExporter,
+)
+from opentelemetry.util._once import Once
 
 from probekit.integrations.opentelemetry import DurableSpanExporter
 from probekit.integrations.opentelemetry.commit import DESK
@@ -244,7 +248,7 @@ def test_what_the_tail_has_no_memory_for_is_counted(traces, registry, tracer):
         for _ in range(5):
             tracer.start_span("child").end()
 
-    assert 3 == registry.drain().losses["spans", LOST]
+    assert 6 == registry.drain().losses["spans", LOST]
 
 
 def test_switching_off_decides_what_waits_and_restores_everything(
@@ -289,6 +293,57 @@ def test_a_provider_that_is_set_already_is_joined_once(registry, monkeypatch):
 
     assert first is second
     assert ["joined"] == [span.name for span in registry.drain().spans]
+
+
+@pytest.fixture
+def unset(monkeypatch):
+    """As if nobody had set a provider in this process."""
+    monkeypatch.setattr(trace, "_TRACER_PROVIDER", None)
+    monkeypatch.setattr(trace, "_TRACER_PROVIDER_SET_ONCE", Once())
+
+
+def test_a_provider_that_the_application_sets_later_is_joined(
+    unset, traces, registry, caplog
+):
+    """Its exporters get what tracers of ours make, too; each span is buffered once."""
+    traces()
+    early = trace.get_tracer("early")
+    theirs, exported = TracerProvider(shutdown_on_exit=False), InMemorySpanExporter()
+    theirs.add_span_processor(SimpleSpanProcessor(exported))
+    trace.set_tracer_provider(theirs)
+    with trace.get_tracer("late").start_as_current_span("late"):
+        early.start_span("early").end()
+        registry.tracing.call("call", 3, {}).end()
+    names = [span.name for span in registry.drain().spans]
+
+    assert theirs is trace.get_tracer_provider()
+    assert ["early", "call", "late"] == names
+    assert names == [span.name for span in exported.get_finished_spans()]
+    assert [] == caplog.records
+
+
+def test_a_third_provider_is_refused_as_ever(unset, traces, caplog):
+    traces()
+    second = TracerProvider(shutdown_on_exit=False)
+    trace.set_tracer_provider(second)
+    with caplog.at_level("WARNING"):
+        trace.set_tracer_provider(TracerProvider(shutdown_on_exit=False))
+
+    assert second is trace.get_tracer_provider()
+    assert "not allowed" in caplog.text
+
+
+def test_a_provider_that_comes_while_traces_are_off_is_joined_when_they_are_on(
+    unset, traces, registry
+):
+    traces().close()
+    theirs = TracerProvider(shutdown_on_exit=False)
+    trace.set_tracer_provider(theirs)
+    theirs.get_tracer("x").start_span("while off").end()
+    traces()
+    theirs.get_tracer("x").start_span("while on").end()
+
+    assert ["while on"] == [span.name for span in registry.drain().spans]
 
 
 def test_flushing_the_provider_writes_and_delivers_what_has_ended(registry):

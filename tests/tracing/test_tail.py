@@ -167,7 +167,7 @@ def test_memory_is_bounded_and_what_goes_undecided_is_counted():
         far.sampler.started(child)
         far.sampler.ended(child)
 
-    assert 11 == far.lost
+    assert 38 == far.lost  # those that came after the early decision, too
     assert far.sampler.waiting <= 11
 
 
@@ -190,6 +190,18 @@ def test_traces_that_never_end_do_not_pile_up():
 
     assert len(far.sampler._traces) <= 6
     assert 0 == far.lost
+
+
+def test_what_ends_after_its_trace_went_for_want_of_memory_is_counted():
+    """Nobody decided that it is not wanted."""
+    far = Far(Tail(share=0.0, slower_than_p99=False, most_spans=5))
+    for trace_id in range(1, 101):
+        far.sampler.started(span(trace_id, 1))
+    for trace_id in range(1, 101):
+        far.sampler.ended(span(trace_id, 1))
+
+    assert 95 == far.lost
+    assert [] == far.ids()
 
 
 def test_remembered_decisions_are_bounded():

@@ -23,12 +23,14 @@ from probekit.tracing.ids import KernelIds
 from probekit.tracing.policy import Plan
 from probekit.tracing.sampler import Switch, sampler_of
 from probekit.tracing.spans import Tracer, current_ids
+from probekit.tracing.succession import leave_free, pass_on
 from probekit.tracing.tail import TailSampler
 from probekit.tracing.translate import Ended
 
 LOST = "tail_memory"
 
 _SWITCH = Switch()
+_current: "Connection | None" = None
 _GATES: "WeakKeyDictionary[Any, Gate]" = WeakKeyDictionary()
 
 
@@ -58,11 +60,19 @@ class Connection:
         else:
             sampler = TailSampler(tail, self._keep, self._lose)
             sink = self._sorter = Sorter(registry, sampler)
-        if gate is not None:
-            gate.open(sink, flush)
-        tracer = Tracer(trace.get_tracer("probekit", __version__))
-        registry.tracing, registry.span_maker = tracer, tracer.probe
+        self._sink, self._flush = sink, flush
+        self.use(gate)
         registry.trace_ids = self._ids
+
+    def use(self, gate: "Gate | None") -> None:
+        """Take spans from *gate*, and no other, and make them with its provider."""
+        if self._gate is not None:
+            self._gate.open(None)
+        self._gate = gate
+        if gate is not None:
+            gate.open(self._sink, self._flush)
+        tracer = Tracer(trace.get_tracer("probekit", __version__))
+        self._registry.tracing, self._registry.span_maker = tracer, tracer.probe
 
     def finish(self) -> None:
         """Decide about what waits; call it before the last drain."""
@@ -71,6 +81,9 @@ class Connection:
 
     def close(self) -> None:
         """Switch off; what waits is decided first."""
+        global _current
+        if _current is self:
+            _current = None
         self.finish()
         if self._gate is not None:
             self._gate.open(None)
@@ -153,8 +166,10 @@ def connect(
     provider = trace.get_tracer_provider()
     if isinstance(provider, trace.ProxyTracerProvider):
         provider = _installed(resource)
+    global _current
     _SWITCH.use(sampler_of(plan))
-    return Connection(registry, _gate_of(provider), plan, flush)
+    _current = Connection(registry, _gate_of(provider), plan, flush)
+    return _current
 
 
 class Provider(TracerProvider):
@@ -178,7 +193,19 @@ def _installed(resource: Mapping[str, AttributeValue]) -> Any:
         id_generator=KernelIds(),
     )
     trace.set_tracer_provider(made)
-    return trace.get_tracer_provider()  # another thread may have been quicker
+    found = trace.get_tracer_provider()  # another thread may have been quicker
+    if found is made:
+        leave_free(lambda: _joined(made))
+    return found
+
+
+def _joined(ours: Provider) -> None:
+    """Go over to the provider that the application has set after ours."""
+    theirs = trace.get_tracer_provider()
+    gate = _gate_of(theirs)
+    if _current is not None:
+        _current.use(gate)
+    pass_on(ours, theirs)
 
 
 def _gate_of(provider: Any) -> "Gate | None":

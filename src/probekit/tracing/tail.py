@@ -66,7 +66,7 @@ class TailSampler:
         self._pid = os.getpid()
         self._lock = threading.RLock()
         self._traces: dict[int, _Trace] = {}
-        self._decisions: dict[int, bool] = {}
+        self._decisions: dict[int, bool | None] = {}  # None: gone for want of memory
         self._waiting = 0
         self._slowness = Slowness()
 
@@ -84,8 +84,8 @@ class TailSampler:
         with self._lock:
             trace = self._traces.get(context.trace_id)
             if trace is None:
-                decision = self._decisions.get(context.trace_id)
-                if decision or (decision is not None and is_local):
+                known = context.trace_id in self._decisions
+                if known and (is_local or self._decisions[context.trace_id]):
                     return
                 trace = self._traces[context.trace_id] = _Trace()
                 trace.roots.add(context.span_id)
@@ -143,9 +143,11 @@ class TailSampler:
     def _late(self, readable: Any) -> bool:
         """Whether to keep a span whose trace does not wait here any more."""
         trace_id = readable.context.trace_id
-        decision = self._decisions.get(trace_id)
-        if decision is not None:
-            return decision
+        if trace_id in self._decisions:
+            decision = self._decisions[trace_id]
+            if decision is None:
+                self._lose(1)
+            return bool(decision)
         failed = self._tail.errors and has_failed(readable)
         return self._remember(trace_id, keep=failed or self._drawn(trace_id))
 
@@ -173,7 +175,7 @@ class TailSampler:
     def _make_room(self) -> None:
         """Decide early about the oldest trace; without a reason to keep it, it is lost.
 
-        Its later spans share that decision.
+        Its later spans share that decision: kept, or lost and counted.
         """
         with self._lock:
             trace_id = next(iter(self._traces), None)
@@ -181,6 +183,8 @@ class TailSampler:
                 return
             count = len(self._traces[trace_id].spans)
             kept = self._decided(trace_id)
+            if not self._decisions[trace_id]:
+                self._decisions[trace_id] = None
         if kept:
             self._keep(kept)
         elif count:
