@@ -5,6 +5,7 @@ from probekit.notice import notice
 
 LIMIT = 5
 OFF_S = 300.0
+_NEVER = float("-inf")  # not off
 
 
 class Patience:
@@ -31,11 +32,12 @@ class Patience:
         self._doing = doing
         self._clock = clock
         self._in_a_row = 0
-        self._off_until_s = float("-inf")
+        self._off_until_s = _NEVER
 
     def allows(self) -> bool:
         """Whether the part may work now."""
-        return self._clock.monotonic_s() >= self._off_until_s
+        off_until_s = self._off_until_s
+        return off_until_s == _NEVER or self._clock.monotonic_s() >= off_until_s
 
     def worked(self) -> None:
         """Say that it worked."""

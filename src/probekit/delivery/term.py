@@ -16,7 +16,7 @@ from probekit.buffer.locks import FileLock
 from probekit.buffer.memory_journal import MemoryJournal
 from probekit.buffer.store import Store
 from probekit.clock import SYSTEM_CLOCK, Clock, cell_start_ns
-from probekit.delivery.courier import Courier, Ledger
+from probekit.delivery.courier import Courier, Ledger, describe
 from probekit.delivery.identity import label
 from probekit.delivery.meter import CpuMeter
 from probekit.delivery.shipper import Shipper
@@ -122,7 +122,7 @@ class Term:
             try:
                 exporter.begin(_quietly(office.on_start, office.store.snapshot))
             except Exception as error:  # a foreign one may mean something else by it
-                notice("exporter-begin", f"{name} did not begin: {error!r}")
+                notice("exporter-begin", f"{name} did not begin: {describe(error)}")
         return Shipper(
             courier,
             exporter,

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from time import perf_counter
 from typing import Any
 
-from probekit.notice import notice
+from probekit.patience import Patience
 from probekit.recording.attributes import type_name
 from probekit.recording.instruments import Instrument
 from probekit.recording.problems import END, Trie
@@ -91,14 +91,18 @@ class Outcome:
         """Return what takes a result and a duration, and asks *error_if*."""
         append = self.append
         failed = self._series("_OTHER")
+        patience = Patience(f"error_if {self._name}", f"error_if of {self._name}")
 
         def judge(result: Any, duration_s: float) -> None:
+            is_error = False
             try:
-                is_error = bool(error_if(result))
-            except Exception as error:
-                kind = type_name(type(error))
-                notice(f"error_if {self._name}", f"error_if of {self._name}: {kind}")
+                if patience.allows():
+                    is_error = bool(error_if(result))
+                    patience.worked()
+            except RecursionError:  # the end of the stack is not its fault
                 is_error = False
+            except Exception as error:
+                patience.failed(error)
             (failed if is_error else append)(duration_s)
 
         return judge
