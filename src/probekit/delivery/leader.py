@@ -119,6 +119,7 @@ class Leader:
         finally:
             with store.gate:
                 self._let_go()
+                store.dispose()  # a buffer in memory ends with whoever leads it
             self._ended.set()
 
     def _pause(self, seconds: float) -> None:
