@@ -1,5 +1,7 @@
 import json
 
+from probekit.ports import DeliveryContract
+
 
 def test_json_shows_the_books_of_each_signal(probekit, buffer):
     """By the names of probekit.status()."""
@@ -29,6 +31,23 @@ def test_each_exporter_shows_lag_and_last_error(probekit, buffer):
 
     assert "nobody answers" in out
     assert "queue_full 4" in out
+
+
+def test_a_refusal_is_told_in_the_far_sides_words(probekit, buffer):
+    """Also after a later delivery has cleared the last error."""
+    buffer.store.register(["tcp://h:1"])
+    for reason in ("too old", "no such field"):
+        parcel = buffer.store.next_batch("tcp://h:1", DeliveryContract(), limit=1)
+        buffer.store.bury("tcp://h:1", parcel, reason)
+    _, out, _ = probekit("status", "--json", "--buffer", buffer.path)
+    (exporter,) = json.loads(out)["exporters"]
+
+    assert "no such field" == exporter["refusal"]
+    assert 2 <= exporter["dead_letters"]
+    _, out, _ = probekit("status", "--buffer", buffer.path)
+
+    assert "no such field" in out
+    assert "too old" not in out
 
 
 def test_status_never_writes(probekit, buffer):

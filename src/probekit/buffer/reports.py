@@ -57,7 +57,12 @@ def _exporter(
     }
     through = cursors.delivered_through(connection, name)
     lag = _one(connection, "SELECT count(*) FROM window WHERE id > ?", through)
-    letters = "SELECT coalesce(sum(records), 0) FROM dead_letter WHERE exporter = ?"
+    letters, refusal = connection.execute(
+        # One row: of an aggregate with max(id), SQLite takes the rest from that row.
+        "SELECT coalesce(sum(records), 0), coalesce(reason, ''), max(id) "
+        "FROM dead_letter WHERE exporter = ?",
+        (name,),
+    ).fetchone()[:2]
     return ExporterStatus(
         name=name,
         delivered_through=through,
@@ -66,7 +71,8 @@ def _exporter(
         last_error=error,
         last_error_unix_ns=error_ns,
         delivered_unix_ns=delivered_ns,
-        dead_letters=_one(connection, letters, name),
+        dead_letters=letters,
+        refusal=refusal,
     )
 
 

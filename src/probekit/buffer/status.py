@@ -38,6 +38,7 @@ class ExporterStatus:
         last_error_unix_ns: When.
         delivered_unix_ns: Last delivery.
         dead_letters: Records that it refused.
+        refusal: Why it refused the last of them; empty without any.
     """
 
     name: str
@@ -48,6 +49,7 @@ class ExporterStatus:
     last_error_unix_ns: int = 0
     delivered_unix_ns: int = 0
     dead_letters: int = 0
+    refusal: str = ""
 
 
 @dataclass(frozen=True, slots=True)

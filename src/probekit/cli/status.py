@@ -49,6 +49,7 @@ def as_object(found: BufferStatus) -> "dict[str, Any]":
                 "last_error": each.last_error,
                 "last_error_unix_ns": each.last_error_unix_ns,
                 "dead_letters": each.dead_letters,
+                "refusal": each.refusal,
             }
             for each in found.exporters
         ],
@@ -101,6 +102,11 @@ def lines_of(found: BufferStatus) -> "Iterator[str]":
             for each in found.exporters
         ],
     )
+    for each in found.exporters:
+        if each.refusal:
+            yield ""
+            yield f"dead letters of {paint.inert(each.name)}, the last one because:"
+            yield f"  {paint.inert(each.refusal)}"
 
 
 def _leader(found: BufferStatus) -> str:
