@@ -23,7 +23,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 
 def plain(value):
     """The text of an OTLP attribute value."""
-    return str(getattr(value, value.WhichOneof("value")))
+    kind = value.WhichOneof("value")
+    return str(getattr(value, kind)) if kind else ""
 
 
 def texts(attributes):

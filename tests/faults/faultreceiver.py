@@ -5,126 +5,66 @@ is taken once: what a receiver does that recognises a batch.
 """
 
 import contextlib
-import gzip
 import socket
 import struct
 import threading
-import time
 from collections import Counter
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
-    ExportLogsServiceRequest,
-)
-from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
-    ExportMetricsServiceRequest,
-)
+from receiver import Listener, texts
 
 RESET = struct.pack("ii", 1, 0)  # SO_LINGER: close with a reset
 
 
-class Ledger:
+class Ledger(Listener):
     """Counts operations by id and by block.
 
     Attributes:
-        port: Known before it listens.
         events: (event name, operation id) → how often, repeats left out.
         blocks: (who, block) → operations counted by the metric.
         repeats: Requests that came again byte for byte.
     """
 
     def __init__(self):
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        super().__init__()
         self.events = Counter()
         self.blocks = Counter()
         self.texts = []
         self.repeats = 0
-        self.delay_s = 0.0
-        self._bodies = set()
-        self._lock = threading.Lock()
-        self._server = None
-
-    @property
-    def url(self):
-        return f"otlp://127.0.0.1:{self.port}"
-
-    def start(self):
-        ledger = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(self):
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                if self.headers.get("Content-Encoding") == "gzip":
-                    body = gzip.decompress(body)
-                time.sleep(ledger.delay_s)
-                ledger.take(self.path, body)
-                self.send_response(200)
-                self.send_header("Content-Type", "application/x-protobuf")
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-
-            def log_message(self, *arguments):
-                """Say nothing."""
-
-        class Server(ThreadingHTTPServer):
-            daemon_threads = True
-            block_on_close = False
-
-            def handle_error(self, request, client_address):
-                """A client that was killed is part of the story."""
-
-        self._server = Server(("127.0.0.1", self.port), Handler)
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-        return self
-
-    def stop(self):
-        if self._server is not None:
-            self._server.shutdown()
-            self._server.server_close()
-            self._server = None
 
     def take(self, path, body):
-        with self._lock:
-            if (path, body) in self._bodies:
+        with self.lock:
+            if (path, body) in self.bodies:
                 self.repeats += 1
-                return
-            self._bodies.add((path, body))
-            if path.endswith("/metrics"):
-                self._take_metrics(ExportMetricsServiceRequest.FromString(body))
-            elif path.endswith("/logs"):
-                self._take_logs(ExportLogsServiceRequest.FromString(body))
+            else:
+                super().take(path, body)
 
-    def _take_metrics(self, request):
+    def take_metrics(self, request):
         for resource in request.resource_metrics:
             for scope in resource.scope_metrics:
                 for metric in scope.metrics:
                     if metric.name != "ops":
                         continue
                     for point in metric.sum.data_points:
-                        found = {a.key: a.value.string_value for a in point.attributes}
+                        found = dict(texts(point.attributes))
                         amount = point.as_double or point.as_int
                         self.blocks[found["who"], int(found["block"])] += amount
 
-    def _take_logs(self, request):
+    def take_logs(self, request):
         for resource in request.resource_logs:
             for scope in resource.scope_logs:
                 for record in scope.log_records:
-                    found = {a.key: a.value.string_value for a in record.attributes}
+                    found = dict(texts(record.attributes))
                     self.events[record.event_name, found.get("op.id")] += 1
                     self.texts.append(str(record))
 
     def ids(self, name, who):
         """Numbers of the operations of *who* that arrived as events called *name*."""
-        with self._lock:
+        with self.lock:
             found = [key.split(":") for event, key in self.events if event == name]
         return {int(number) for owner, number in found if owner == who}
 
     def doubled(self):
-        with self._lock:
+        with self.lock:
             return [key for key, times in self.events.items() if times > 1]
 
 
