@@ -417,7 +417,7 @@ def test_damage_found_while_running_is_set_aside_at_the_next_call(
     with pytest.raises(BufferCorrupt), buffer.store._watching():
         raise BufferCorrupt("malformed")
     checked = []
-    monkeypatch.setattr(database, "check", lambda: checked.append(True))
+    monkeypatch.setattr(database, "check", lambda _: checked.append(True))
     buffer.store.status()
 
     assert [True] == checked

@@ -90,6 +90,8 @@ def refuse(
     for refusal in refusals:
         if refusal.record <= booked[refusal.signal]:
             continue  # delivered in the books; only a latecomer refuses it
+        if not _is_stored(connection, refusal):
+            continue  # it went with a damaged file, and has its number
         key = (refusal.signal, refusal.record, refusal.series)
         row = connection.execute(
             "SELECT count FROM refused WHERE signal = ? AND record = ? AND series = ?",
@@ -102,6 +104,21 @@ def refuse(
                 (*key, refusal.count),
             )
             drop(connection, refusal.signal, reason, refusal.count - before)
+
+
+def _is_stored(connection: sqlite3.Connection, refusal: Refusal) -> bool:
+    if refusal.signal == "metrics":
+        found = connection.execute(
+            "SELECT 1 FROM point WHERE window = ? AND series = ?",
+            (refusal.record, refusal.series),
+        )
+    else:
+        table, number = TABLE[refusal.signal]
+        found = connection.execute(
+            f"SELECT 1 FROM {table} WHERE {number} = ?",  # noqa: S608 - our own words
+            (refusal.record,),
+        )
+    return found.fetchone() is not None
 
 
 def measure(

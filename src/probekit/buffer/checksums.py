@@ -1,11 +1,12 @@
 """Checksums of stored rows: SQLite has none, and a flipped bit would be a wrong value.
 
 Each is a CRC-32 over all that is sent of a row and over its key, so that a row that
-turns up in another one's place is found out as well. Rows of an older file have none
-(NULL) and are taken as they are.
+turns up in another one's place is found out as well.
 """
 
+import sqlite3
 import struct
+from collections.abc import Callable
 from typing import Any
 from zlib import crc32
 
@@ -37,6 +38,49 @@ def of_words(*words: "str | int") -> int:
     return crc32("\0".join(map(str, words)).encode("utf-8", "surrogatepass"))
 
 
-def is_wrong(stored: "int | None", counted: int) -> bool:
-    """Whether a row is not what was written."""
-    return stored is not None and stored != counted
+def of_event(row: "tuple[Any, ...]") -> int:
+    """Of all but the window, which changes when windows are merged."""
+    return of_words(row[0], *row[2:])
+
+
+def of_span(row: "tuple[Any, ...]") -> int:
+    """Of the number and the record, its last column."""
+    return of_words(row[0], row[-1])
+
+
+# Table → what its checksum is made of, a whole row without it.
+OF: "dict[str, Callable[[tuple[Any, ...]], int]]" = {
+    "series": lambda row: of_words(*row[:7]),
+    "window": lambda row: of_words(*row[:5]),
+    "point": of_point,
+    "event": of_event,
+    "span": of_span,
+}
+
+
+def is_good(table: str, row: "tuple[Any, ...]") -> bool:
+    """Whether a whole row of *table*, checksum last, is what was written."""
+    try:
+        numbered = table not in {"event", "span"} or isinstance(row[1], int)
+        return numbered and bool(row[-1] == OF[table](row[:-1]))
+    except Exception:  # a number that became a text, a blob, nothing
+        return False
+
+
+def columns(connection: sqlite3.Connection, table: str) -> "list[str]":
+    """Names of a table's columns but the checksum's."""
+    found = connection.execute(f"PRAGMA table_info({table})")
+    return [row[1] for row in found if row[1] != "crc"]
+
+
+def add_checksums(connection: sqlite3.Connection) -> None:
+    """Give rows of an older file their checksums; in a transaction of the caller's."""
+    for table, of_row in OF.items():
+        names = ", ".join(columns(connection, table))
+        connection.execute(f"ALTER TABLE {table} ADD COLUMN crc INTEGER")
+        connection.create_function("crc_of_row", -1, lambda *row, of=of_row: of(row))
+        connection.execute(f"UPDATE {table} SET crc = crc_of_row({names})")  # noqa: S608
+    connection.execute("ALTER TABLE segment ADD COLUMN crc INTEGER")
+    connection.create_function("crc_of_row", -1, crc32)
+    connection.execute("UPDATE segment SET crc = crc_of_row(ids)")
+    connection.create_function("crc_of_row", -1, None)

@@ -64,7 +64,7 @@ def _known(
     totals: Totals,
 ) -> "list[Series | None] | None":
     """The series of local ids; None when they must be learnt from the segment again."""
-    if not blob or checksums.is_wrong(crc, crc32(blob)):
+    if not blob or crc != crc32(blob):
         return None
     ids: array[int] = array("Q", blob)
     known = [totals.find(series_id) for series_id in ids]
@@ -169,8 +169,8 @@ def _write_records(
         ids = map(sql_text, (span.trace_id, span.span_id, span.parent_span_id))
         times = (span.start_unix_ns, span.end_unix_ns, span.status)
         record = dump(span_row(span))
-        texts = (sql_json(span.attributes), record, checksums.of_words(number, record))
-        rows.append((number, window, *ids, sql_text(span.name), *times, *texts))
+        last = (sql_json(span.attributes), record, checksums.of_words(number, record))
+        rows.append((number, window, *ids, sql_text(span.name), *times, *last))
     sql.insert(connection, "span", rows, between=between)
     accounts.record(connection, "spans", len(rows))
     accounts.set_last(connection, "spans", number)

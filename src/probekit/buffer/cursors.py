@@ -234,7 +234,7 @@ def _fill(
             beyond = points.pop()[0]
             window, last = points[-1]
             series = last.series_id if window == beyond else WHOLE
-        found.windows = windows_of(connection, points)
+        found.windows = windows_of(connection, points, since, (window, series))
     elif "metrics" in contract.signals:
         window, series = since.window, since.series
     found.through = Cursor(window, series, event, span)

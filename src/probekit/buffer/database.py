@@ -13,10 +13,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from probekit.buffer import schema
-from probekit.buffer.descriptors import Held, open_on
+from probekit.buffer.descriptors import Held, leak, open_on
 from probekit.buffer.locks import FileLock, open_private
 from probekit.buffer.places import create_file, set_aside, unsuitable_filesystem
-from probekit.buffer.pragmas import set_pragmas
+from probekit.buffer.pragmas import set_pragmas, upgrade
 from probekit.errors import BufferBusy, BufferCorrupt, BufferFailed
 from probekit.notice import notice
 
@@ -90,7 +90,7 @@ class Database:
         """In a forked child: touch nothing inherited, and never again."""
         inherited, self._connection = self._connection, None
         if inherited is not None:
-            _leak(inherited)
+            leak(inherited)
         self.gate = threading.RLock()
         self._writer = threading.RLock()
         self._pid = os.getpid()
@@ -184,8 +184,11 @@ class Database:
         """Whether there is a connection of this process."""
         return self._connection is not None and self._pid == os.getpid()
 
-    def check(self) -> bool:
+    def check(self, damage: "BufferCorrupt | None" = None) -> bool:
         """After damage was found: check the file, set it aside when it is so.
+
+        Args:
+            damage: What is known to be wrong already.
 
         Returns:
             Whether the file itself is sound, so that the damage is in its rows.
@@ -194,6 +197,8 @@ class Database:
         opened = self.opened
         with self._writer, self._write_lock(), self.gate:
             try:
+                if damage is not None:
+                    raise damage
                 with translated(self.path):
                     row = self._connect().execute("PRAGMA quick_check(1)").fetchone()
                 if row[0] != "ok":
@@ -276,7 +281,7 @@ class Database:
         if fresh:
             connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
         elif version < schema.VERSION:
-            connection.executescript(schema.migration())
+            upgrade(connection)
         set_pragmas(connection, memory=self.path is None)
         if fresh:
             connection.executescript(schema.script())
@@ -309,7 +314,7 @@ class Database:
             held.is_ours() for held in self._descriptors
         ):
             self._lost, self._connection = True, None
-            _leak(connection)
+            leak(connection)
         return self._lost
 
     def _drop_connection(self) -> None:
@@ -378,20 +383,3 @@ def _identity(path: Path) -> "tuple[int, int] | None":
     except OSError:
         return None
     return found.st_dev, found.st_ino
-
-
-def _leak(connection: sqlite3.Connection) -> None:
-    """Never finalise an inherited connection: closing it would undo the parent's locks.
-
-    A reference held by a module is dropped when the child's interpreter ends; one
-    that only C knows is not.
-    """
-    try:
-        import ctypes
-
-        ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection))
-    except (ImportError, AttributeError):  # no ctypes in this build
-        _kept.append(connection)
-
-
-_kept: "list[sqlite3.Connection]" = []

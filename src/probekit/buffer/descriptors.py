@@ -70,3 +70,20 @@ def _on(number: int, wanted: "AbstractSet[str]") -> "Held | None":
         return Held.of(number) if path in wanted else None
     except OSError:  # the listing's own descriptor, or closed meanwhile
         return None
+
+
+def leak(connection: object) -> None:
+    """Never finalise an inherited connection of SQLite: closing it would undo the parent's locks.
+
+    A reference held by a module is dropped when the child's interpreter ends; one
+    that only C knows is not.
+    """
+    try:
+        import ctypes
+
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection))
+    except (ImportError, AttributeError):  # no ctypes in this build
+        _kept.append(connection)
+
+
+_kept: "list[object]" = []

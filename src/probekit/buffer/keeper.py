@@ -14,6 +14,7 @@ from probekit.buffer.accounts import CORRUPT, TABLE
 from probekit.buffer.copybook import Books
 from probekit.buffer.meta import read_meta, write_meta
 from probekit.buffer.places import drop_log
+from probekit.errors import BufferCorrupt
 from probekit.notice import notice
 
 LOST = "lost"
@@ -91,9 +92,19 @@ class Keeper:
         notice("buffer-salvaged", f"of {self._done} is lost: {_shown(missing)}")
         return True
 
-    def mend(self, connection: sqlite3.Connection) -> None:
-        """The file is sound and a row is not: drop such rows, with a number."""
-        rows = mending.sweep(connection)
+    def mend(self, connection: sqlite3.Connection) -> bool:
+        """The file is sound and a row is not: drop such rows, with a number.
+
+        Returns:
+            Whether there was such a row.
+
+        Raises:
+            BufferCorrupt: The file is less sound than it seems.
+
+        """
+        rows, left = mending.sweep(connection)
+        if left:
+            raise BufferCorrupt(f"{self._path or ':memory:'} has rows out of place")
         missing = mending.settle(connection, CORRUPT)
         if rows or missing:
             notice(
@@ -101,6 +112,7 @@ class Keeper:
                 f"{rows} rows of {self._path or ':memory:'} were not what was "
                 f"written; lost: {_shown(missing)}",
             )
+        return bool(rows or missing)
 
     def note(self, connection: sqlite3.Connection) -> "Books | None":
         """The books of a transaction that is about to be committed."""

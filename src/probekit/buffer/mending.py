@@ -4,47 +4,65 @@ The books count what was recorded, delivered and dropped as it happens; what is 
 is measured. Where the sum is short, records are gone that nobody dropped.
 """
 
+import json
 import sqlite3
 from typing import Any
 
 from probekit.buffer import accounts
-from probekit.buffer.checksums import of_words
+from probekit.buffer.checksums import OF, columns, is_good, of_words
 from probekit.buffer.pace import Pace
-from probekit.buffer.salvage import CHECKED, is_good
-
-_KEYS = {"point": ("window", "series")}
 
 
-def sweep(connection: sqlite3.Connection) -> int:
-    """Delete every row whose checksum is wrong; how many there were.
+def sweep(connection: sqlite3.Connection) -> "tuple[int, int]":
+    """Delete every row whose checksum is wrong.
+
+    Returns:
+        How many there were, and how many of them cannot be found to be deleted:
+        then it is the file's order that is damaged, not only its rows.
 
     Threads:
         Those of ours only: reads the whole buffer.
     """
     before, connection.text_factory = connection.text_factory, _text
     try:
-        return sum(_sweep(connection, table) for table in CHECKED)
+        found = [_sweep(connection, table) for table in OF]
+        _sweep_resources(connection)
     finally:
         connection.text_factory = before
+    return sum(bad for bad, _ in found), sum(left for _, left in found)
 
 
 def _text(raw: bytes) -> str:
     return raw.decode("utf-8", "replace")
 
 
-def _sweep(connection: sqlite3.Connection, table: str) -> int:
-    keys = _KEYS.get(table, (CHECKED[table][0],))
-    cursor = connection.execute(f"SELECT * FROM {table}")  # noqa: S608 - our words
-    places = [[name for name, *_ in cursor.description].index(key) for key in keys]
+def _sweep(connection: sqlite3.Connection, table: str) -> "tuple[int, int]":
+    names = (*columns(connection, table), "crc")
+    keys = ("window", "series") if table == "point" else names[:1]
+    cursor = connection.execute(f"SELECT {', '.join(names)} FROM {table}")  # noqa: S608
+    places = [names.index(key) for key in keys]
     pace, bad = Pace(), []
     for row in cursor:
         if not is_good(table, row):
             bad.append([row[place] for place in places])
         pace.breathe()
     where = " AND ".join(f"{key} IS ?" for key in keys)
-    for values in bad:
-        connection.execute(f"DELETE FROM {table} WHERE {where}", values)  # noqa: S608
-    return len(bad)
+    statement = f"DELETE FROM {table} WHERE {where}"  # noqa: S608 - our own words
+    gone = [connection.execute(statement, values).rowcount for values in bad]
+    return len(bad), gone.count(0)
+
+
+def _sweep_resources(connection: sqlite3.Connection) -> None:
+    rows = connection.execute("SELECT id, attributes FROM resource").fetchall()
+    for number in (row[0] for row in rows if not _is_mapping(row[1])):
+        connection.execute("DELETE FROM resource WHERE id IS ?", (number,))
+
+
+def _is_mapping(text: object) -> bool:
+    try:
+        return isinstance(json.loads(str(text)), dict)
+    except ValueError:
+        return False
 
 
 def settle(connection: sqlite3.Connection, reason: str) -> "dict[str, int]":

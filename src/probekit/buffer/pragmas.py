@@ -1,8 +1,12 @@
-"""Every setting of a connection, set and read back: the defaults differ by build."""
+"""A connection as we want it: every setting set and read back, the schema ours.
+
+The defaults differ from build to build.
+"""
 
 import sqlite3
 
 from probekit.buffer import schema
+from probekit.buffer.checksums import add_checksums
 from probekit.errors import BufferFailed
 
 
@@ -22,3 +26,19 @@ def set_pragmas(connection: sqlite3.Connection, *, memory: bool) -> None:
         optional = name in {"mmap_size", "trusted_schema"}  # absent in some builds
         if found != wanted and not (optional and found is None):
             raise BufferFailed(f"SQLite did not take {name} = {wanted}: it is {found}")
+
+
+def upgrade(connection: sqlite3.Connection) -> None:
+    """From version 1 to this one: rows get checksums.
+
+    Threads:
+        Reads and writes the whole file, once in its life.
+    """
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        add_checksums(connection)
+        connection.execute(f"PRAGMA user_version = {schema.VERSION}")
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise

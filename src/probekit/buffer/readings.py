@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from probekit.buffer import checksums
-from probekit.buffer.parcel import Cursor
+from probekit.buffer.parcel import WHOLE, Cursor
 from probekit.buffer.records import load_attributes, load_span
 from probekit.buffer.totals import Totals
 from probekit.errors import BufferCorrupt
@@ -44,26 +44,43 @@ def _point(totals: Totals, row: "tuple[Any, ...]") -> Point:
 def windows_of(
     connection: sqlite3.Connection,
     points: "list[tuple[int, Point]]",
+    since: Cursor,
+    through: "tuple[int, int]",
 ) -> "list[Window]":
-    """The windows of points, each with its own."""
+    """The windows of points, each with its own.
+
+    Args:
+        connection: For reading.
+        points: All of the stretch, with the ids of their windows.
+        since: Where the stretch begins.
+        through: (window, series) where it ends.
+
+    Raises:
+        BufferCorrupt: A window is not what was written, or lacks points.
+
+    """
     grouped: dict[int, list[Point]] = {}
     for window, point in points:
         grouped.setdefault(window, []).append(point)
-    if not grouped:
-        return []
     rows = connection.execute(
         "SELECT id, start_unix_ns, end_unix_ns, epoch, measurements, crc FROM window "
         "WHERE id BETWEEN ? AND ? ORDER BY id",
-        (min(grouped), max(grouped)),
+        (since.whole_window + 1, through[0]),
     )
+    ends = ((since.window, since.series), through)
+    partly = {window for window, series in ends if series < WHOLE}
     found = []
     for window, start_ns, end_ns, epoch, measurements, crc in rows:
         known = (window, start_ns, end_ns, epoch, measurements)
         _check(crc, checksums.of_words(*known), "window", window)
-        held = tuple(grouped.get(window, ()))
+        held = tuple(grouped.pop(window, ()))
+        measured = sum(point.count for point in held)
+        if measured != measurements and window not in partly:
+            raise BufferCorrupt(f"window {window} in the buffer lacks points")
         if held:
-            measured = sum(point.count for point in held)
             found.append(Window(window, start_ns, end_ns, held, epoch, measured))
+    if grouped:
+        raise BufferCorrupt(f"points of window {min(grouped)} lack their window")
     return found
 
 
@@ -128,5 +145,5 @@ def later_histograms(
 
 
 def _check(stored: "int | None", counted: int, what: str, number: int) -> None:
-    if checksums.is_wrong(stored, counted):
+    if stored != counted:
         raise BufferCorrupt(f"{what} {number} in the buffer is not what was written")

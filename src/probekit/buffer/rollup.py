@@ -121,10 +121,10 @@ def _merge(connection: sqlite3.Connection, totals: Totals, run: _Run) -> None:
     span = (run.first, run.last)
     connection.execute("DELETE FROM point WHERE window BETWEEN ? AND ?", span)
     connection.execute("DELETE FROM window WHERE id BETWEEN ? AND ?", span)
-    known = (run.last, start_ns, end_ns, run.epoch, measurements)
+    facts = (run.last, start_ns, end_ns, run.epoch, measurements)
     connection.execute(
         "INSERT INTO window VALUES (?, ?, ?, ?, ?, ?, ?)",
-        (*known, windows, checksums.of_words(*known)),
+        (*facts, windows, checksums.of_words(*facts)),
     )
     rows = [
         checksums.sealed(_row(run.last, point)) for _, point in sorted(merged.items())

@@ -7,7 +7,7 @@ file itself is only read.
 
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from urllib.parse import quote
 from zlib import crc32
 
 from probekit.buffer import copybook, sql
-from probekit.buffer.checksums import is_wrong, of_point, of_words
+from probekit.buffer.checksums import OF, columns, is_good
 from probekit.buffer.copybook import Books
 
 _CHUNK = 4096  # keys asked for at once
@@ -23,47 +23,9 @@ _TRIES = 20_000  # ranges that may fail before the rest is given up
 _BUDGET_S = 5.0
 
 
-def _point_is_good(row: "tuple[Any, ...]") -> bool:
-    return not is_wrong(row[-1], of_point(row[:-1]))
-
-
-def _words_are_good(row: "tuple[Any, ...]") -> bool:
-    return not is_wrong(row[-1], of_words(*row[:-1]))
-
-
-def _series_is_good(row: "tuple[Any, ...]") -> bool:
-    return not is_wrong(row[-1], of_words(*row[:7]))
-
-
-def _window_is_good(row: "tuple[Any, ...]") -> bool:
-    return not is_wrong(row[-1], of_words(*row[:5]))
-
-
-def _event_is_good(row: "tuple[Any, ...]") -> bool:
-    return not is_wrong(row[-1], of_words(row[0], *row[2:-1]))
-
-
-def _span_is_good(row: "tuple[Any, ...]") -> bool:
-    return not is_wrong(row[-1], of_words(row[0], row[-2]))
-
-
-# Table → (its key, whether a row is what was written).
-CHECKED: "dict[str, tuple[str, Callable[[tuple[Any, ...]], bool]]]" = {
-    "series": ("id", _series_is_good),
-    "window": ("id", _window_is_good),
-    "point": ("window", _point_is_good),
-    "event": ("number", _event_is_good),
-    "span": ("number", _span_is_good),
-}
+_KEYS = {**dict.fromkeys(("series", "window"), "id"), "point": "window"}
 _PLAIN = ("resource", "problem", "refused", "dead_letter")
-
-
-def is_good(table: str, row: "tuple[Any, ...]") -> bool:
-    """Whether a whole row of *table* is what was written; never raises."""
-    try:
-        return CHECKED[table][1](row)
-    except Exception:  # a number that became a text, a blob, nothing
-        return False
+_VERB = "INSERT OR IGNORE INTO"
 
 
 def read_books(kept: Path) -> "Books | None":
@@ -89,7 +51,7 @@ def copy_rows(kept: Path, connection: sqlite3.Connection) -> None:
         return
     with closing(source):
         end_s = time.monotonic() + _BUDGET_S
-        for table in CHECKED:
+        for table in OF:
             _copy(source, connection, table, end_s)
         for table in _PLAIN:
             _copy_whole(source, connection, table)
@@ -112,34 +74,26 @@ def _text(raw: bytes) -> str:
     return raw.decode("utf-8", "replace")  # the checksum will not agree
 
 
-def _columns(connection: sqlite3.Connection, table: str) -> "list[str]":
-    return [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
-
-
 def _copy(
     source: sqlite3.Connection,
     connection: sqlite3.Connection,
     table: str,
     end_s: float,
 ) -> None:
-    key = CHECKED[table][0]
+    key = _KEYS.get(table, "number")
+    names = columns(connection, table)
     try:
-        found = _columns(source, table)
+        missing = set(names) - set(columns(source, table))
         low, high = _bounds(source, table, key), _bounds(source, table, key, "DESC")
     except sqlite3.Error:
         return
-    wanted = [name for name in _columns(connection, table) if name != "crc"]
-    if low is None or high is None or not set(wanted) <= set(found):
+    if low is None or high is None or missing:
         return
-    crc = "crc" if "crc" in found else "NULL"
-    names = ", ".join(wanted)
-    statement = f"SELECT {names}, {crc} FROM {table} WHERE {key} BETWEEN ? AND ?"  # noqa: S608
+    listed = ", ".join((*names, "crc"))
+    statement = f"SELECT {listed} FROM {table} WHERE {key} BETWEEN ? AND ?"  # noqa: S608
     for rows in _readable(source, statement, low, high, end_s):
         good = [row for row in rows if is_good(table, row)]
-        sql.insert(connection, f"{table} ({names}, crc)", good, after=_SKIP)
-
-
-_SKIP = "ON CONFLICT DO NOTHING"
+        sql.insert(connection, f"{table} ({listed})", good, verb=_VERB)
 
 
 def _bounds(
@@ -184,8 +138,7 @@ def _copy_whole(
     rows: list[tuple[Any, ...]] = []
     with suppress(sqlite3.Error):
         rows.extend(source.execute(f"SELECT * FROM {table}"))  # noqa: S608 - ours
-    with suppress(sqlite3.IntegrityError):  # a null where none may be
-        sql.insert(connection, table, rows, after=_SKIP)
+    sql.insert(connection, table, rows, verb=_VERB)
 
 
 def _copy_ids(source: sqlite3.Connection, connection: sqlite3.Connection) -> None:

@@ -186,15 +186,6 @@ PRAGMAS: "dict[str, int | str]" = {
     "busy_timeout": 100,
 }
 
-# What a file of version 1 lacks: its rows have no checksums.
-CHECKED = ("series", "window", "point", "event", "span", "segment")
-
-
-def migration() -> str:
-    """From version 1 to this one, as one transaction."""
-    added = "".join(f"ALTER TABLE {name} ADD COLUMN crc INTEGER;\n" for name in CHECKED)
-    return f"BEGIN IMMEDIATE;\n{added}PRAGMA user_version = {VERSION};\nCOMMIT;\n"
-
 
 def script() -> str:
     """Everything a new file needs, as one transaction."""

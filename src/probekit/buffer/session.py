@@ -14,14 +14,14 @@ from probekit.buffer.keeper import Keeper
 from probekit.buffer.meta import BEGAN, keep_resource, read_meta, write_meta
 from probekit.buffer.totals import Totals
 from probekit.clock import Clock
-from probekit.errors import BufferCorrupt, BufferFailed
+from probekit.errors import BufferCorrupt
 from probekit.model import Resource
 
 _TRIES = 3
 _CHECK_SHARE = 20  # of the time at most a twentieth is spent looking for damage
 # What reading a damaged row may raise: it is anything but what was written.
 _ODD = (
-    *(BufferCorrupt, TypeError, ValueError, LookupError),
+    *(TypeError, ValueError, LookupError),
     *(AttributeError, ArithmeticError, struct.error),
 )
 
@@ -48,7 +48,8 @@ class Session:
         self._keeper = Keeper(self._database.path)
         self._totals = Totals()
         self._prepared = -1
-        self._suspect = False
+        self._suspect: BufferCorrupt | None = None
+        self._strikes = 0
         self._check_due_s = float("-inf")
         self._buffer_id = ""
         self._exporters: Sequence[str] | None = None
@@ -104,30 +105,49 @@ class Session:
     def _watching(self) -> "Iterator[None]":
         """Check the file before the next use once something was found damaged."""
         if self._suspect and time.monotonic() >= self._check_due_s:
-            self._check()
+            self._check(self._suspect)
         try:
             yield
+        except BufferCorrupt as error:
+            self._suspect = error
+            raise
         except _ODD as error:
-            self._suspect = True
-            if isinstance(error, BufferFailed):
-                raise
-            raise BufferCorrupt(f"{self.path} cannot be read: {error!r}") from error
+            self._suspect = BufferCorrupt(f"{self.path} cannot be read: {error!r}")
+            raise self._suspect from error
 
-    def _check(self) -> None:
-        """Look for damage; what is damaged goes, with a number."""
+    def _check(self, error: BufferCorrupt) -> None:
+        """Look for damage; what is damaged goes, with a number.
+
+        SQLite may stumble over what its own check does not see: then it is right when
+        it says so for the second time.
+        """
         began_s = time.monotonic()
-        self._suspect = False
+        self._suspect = None
+        by_sqlite = isinstance(error.__cause__, sqlite3.Error)
+        self._strikes = self._strikes + 1 if by_sqlite else 0
         try:
-            if self._database.check():
-                self._totals.forget()
-                self._prepared = -1
-                with self._database.writing() as connection:
-                    self._keeper.mend(connection)
-                    books = self._keeper.note(connection)
-                self._keeper.save(books)
+            if (
+                not self._database.check(error if self._strikes > 1 else None)
+                or self._mend()
+            ):
+                self._strikes = 0
+        except NotOurs:
+            raise
+        except BufferCorrupt as found:
+            self._database.check(found)
         finally:
             now_s = time.monotonic()
             self._check_due_s = now_s + _CHECK_SHARE * (now_s - began_s)
+
+    def _mend(self) -> bool:
+        """Whether anything was wrong."""
+        self._totals.forget()
+        self._prepared = -1
+        with self._database.writing() as connection:
+            found = self._keeper.mend(connection)
+            books = self._keeper.note(connection)
+        self._keeper.save(books)
+        return found
 
     def _is_prepared(self) -> bool:
         return self._database.is_open and self._prepared == self._database.opened

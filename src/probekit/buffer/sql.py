@@ -19,6 +19,7 @@ def insert(
     rows: Sequence[Row],
     *,
     after: str = "",
+    verb: str = "INSERT INTO",
     between: Callable[[], None] = lambda: None,
 ) -> None:
     """Insert rows.
@@ -28,6 +29,7 @@ def insert(
         into: Table and columns, ``loss (signal, reason)``, or a table alone.
         rows: All of one length.
         after: What follows the values, such as an upsert clause.
+        verb: What comes before the table.
         between: Called before each statement; may raise to give up.
 
     """
@@ -36,7 +38,7 @@ def insert(
         places = "(" + ",".join("?" * len(chunk[0])) + ")"
         values = ",".join([places] * len(chunk))
         connection.execute(
-            f"INSERT INTO {into} VALUES {values} {after}",  # noqa: S608 - our words
+            f"{verb} {into} VALUES {values} {after}",
             [value for row in chunk for value in row],
         )
 

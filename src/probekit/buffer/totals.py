@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from probekit.buffer import sql
-from probekit.buffer.checksums import is_wrong, of_words
+from probekit.buffer.checksums import of_words
 from probekit.buffer.pace import Pace
 from probekit.buffer.records import load_attributes, sql_json, sql_text
 from probekit.errors import BufferCorrupt
@@ -98,7 +98,7 @@ class Totals:
         )
         for row in rows:
             series_id, name, kind, unit, attributes, description, ends, crc = row
-            if is_wrong(crc, of_words(*row[:-1])):
+            if crc != of_words(*row[:-1]):
                 raise BufferCorrupt(f"series {series_id} is not what was written")
             frozen = tuple(load_attributes(json.loads(attributes)).items())
             series = Series(name, kind, unit, frozen, description, bool(ends))

@@ -154,7 +154,7 @@ class Replay:
         if not whole:
             window, series = points[-1][0], points[-1][1].series_id
         through = Cursor(window, series, at.event, at.span)
-        windows = windows_of(self.connection, points)
+        windows = windows_of(self.connection, points, at, (window, series))
         if contract.cumulative:
             windows = self._running.fill(
                 self.connection,

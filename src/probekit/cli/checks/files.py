@@ -6,7 +6,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from probekit.buffer.places import unsuitable_filesystem
+from probekit.buffer.places import aside, unsuitable_filesystem
 from probekit.cli import paint
 from probekit.cli.checks.finding import Finding, fail, ok, warn
 
@@ -28,11 +28,11 @@ def check_files(path: Path) -> "Iterator[Finding]":
     yield from _modes(path)
     yield from _place(path)
     yield from _segments(Path(f"{path}.journal"))
-    aside = sorted(path.parent.glob(f"{path.name}.corrupt-*"))
-    if aside:
+    kept = aside(path)
+    if kept:
         yield warn(
             "set aside",
-            f"{len(aside)} damaged files, the newest {aside[-1].name}; "
+            f"{len(kept)} damaged files, the newest {kept[-1].name}; "
             "remove them when nobody needs them",
         )
 

@@ -1,0 +1,183 @@
+"""A buffer recovers from whatever happens to its file, and the books know the loss."""
+
+import random
+
+import pytest
+
+from probekit.buffer.fold import Fold
+from probekit.buffer.segments import SegmentWriter
+from probekit.buffer.store import Store
+from probekit.errors import BufferFailed
+from probekit.model import Event, Harvest, Series, Span
+from probekit.ports import DeliveryContract
+
+CONTRACT = DeliveryContract()
+PAGE = 4096
+
+
+def wound(path, rng, kinds=("flip", "zero", "noise", "cut", "swap", "first")):
+    """One of the wounds that disks and people inflict on a file of pages."""
+    data = bytearray(path.read_bytes())
+    kind = rng.choice(kinds)
+    pages = max(1, len(data) // PAGE)
+    at = rng.randrange(len(data))
+    page = at // PAGE * PAGE
+    if kind == "flip":
+        for _ in range(rng.randrange(1, 4)):
+            data[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
+    elif kind == "zero":
+        data[page : page + PAGE] = bytes(PAGE)
+    elif kind == "noise":
+        data[page : page + PAGE] = rng.randbytes(PAGE)
+    elif kind == "cut":
+        del data[at:]
+    elif kind == "swap":
+        other = rng.randrange(pages) * PAGE
+        data[page : page + PAGE] = data[other : other + PAGE]
+    else:
+        data[:PAGE] = rng.choice([bytes(PAGE), rng.randbytes(PAGE)])
+    with path.open("r+b") as file:  # in place: a running leader goes on with it
+        file.truncate(len(data))
+        file.write(data)
+    return kind
+
+
+class House:
+    """One buffer, one writer, one receiver; everything has a name."""
+
+    def __init__(self, folder):
+        self.path = folder / "buffer.db"
+        self.journal = folder / "buffer.db.journal"
+        self.writer = SegmentWriter(self.journal)
+        self.written = 0
+        self.events, self.spans, self.sums = [], [], {}
+        self.lead()
+
+    def lead(self):
+        self.store = Store(self.path)
+        self.patiently(self.store.open)
+        self.patiently(lambda: self.store.register(["x"]))
+        self.fold = self.patiently(lambda: Fold(self.store, self.journal))
+
+    def patiently(self, step):
+        """As the leader does: what fails is tried again."""
+        for _ in range(20):  # as often as it takes
+            try:
+                return step()
+            except BufferFailed:  # noqa: PERF203 - that is the point
+                self.store._check_due_s = 0.0
+        return step()
+
+    def record(self, count=10):
+        for _ in range(count):
+            n, self.written = self.written, self.written + 1
+            table = [Series("ops", "counter", "", (("n", n),))]
+            harvest = Harvest(series=table)
+            harvest.sum_ids.append(0)
+            harvest.sum_values.append(n + 1.0)
+            harvest.sum_counts.append(1)
+            harvest.events = [Event(n + 1, "plain", {"n": n})]
+            harvest.spans = [Span("a" * 32, f"{n:016x}", "", "s", 1, n + 1, n + 2)]
+            self.writer.append(harvest)
+            self.writer.close()  # local ids begin anew
+            self.writer = SegmentWriter(self.journal)
+
+    def settle(self):
+        def step():
+            self.fold.read()
+            return self.fold.close()
+
+        return self.patiently(step)
+
+    def deliver(self, limit=1000, parcels=100):
+        for _ in range(parcels):
+            parcel = self.patiently(
+                lambda: self.store.next_batch("x", CONTRACT, limit=limit)
+            )
+            if parcel is None:
+                return
+            for window in parcel.windows:
+                for point in window.points:
+                    n = dict(point.series.attributes)["n"]
+                    assert n not in self.sums, "twice"
+                    self.sums[n] = point.value
+            self.events += [event.attributes["n"] for event in parcel.events]
+            self.spans += [int(span.span_id, 16) for span in parcel.spans]
+            self.patiently(lambda parcel=parcel: self.store.advance("x", parcel))
+
+    def check(self):
+        """Nothing wrong, nothing twice, and each record is here or has a number."""
+        assert all(value == n + 1.0 for n, value in self.sums.items())
+        assert len(set(self.events)) == len(self.events)
+        assert len(set(self.spans)) == len(self.spans)
+        arrived = {"metrics": self.sums, "events": self.events, "spans": self.spans}
+        books = self.patiently(self.store.status).accounts
+        for signal, found in arrived.items():
+            account = books[signal]
+            dropped = sum(account.dropped.values())
+            assert self.written == account.recorded, (signal, account)
+            assert 0 == account.stored, (signal, account)
+            assert len(found) == account.delivered, (signal, account)
+            assert self.written == len(found) + dropped, (signal, account)
+        return books
+
+    def close(self):
+        self.writer.close()
+        self.store.dispose()
+
+
+@pytest.fixture
+def house(tmp_path):
+    made = House(tmp_path)
+    yield made
+    made.close()
+
+
+def checkpoint(house):
+    house.store.housekeep(deadline_s=0.2)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_damaged_file_costs_nothing_without_a_number(house, seed):
+    """At rest: the leader ends, the file or its log is hurt, another one leads."""
+    rng = random.Random(seed)
+    house.record(20)
+    house.settle()
+    house.deliver(parcels=1)
+    if rng.random() < 0.5:
+        checkpoint(house)
+    house.record(20)
+    house.settle()
+    if rng.random() < 0.7:
+        house.store.dispose()
+    path = house.path
+    wal = path.with_name("buffer.db-wal")
+    if wal.exists() and wal.stat().st_size and rng.random() < 0.3:
+        path = wal
+    wound(path, rng)
+    house.store.dispose()
+    house.lead()
+    house.record(5)
+    house.settle()
+    house.deliver()
+
+    house.check()
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_pages_torn_under_a_running_leader_cost_nothing_without_a_number(house, seed):
+    """The leader goes on, whatever the disk does to its file."""
+    rng = random.Random(seed)
+    for _ in range(3):
+        house.record(10)
+        house.settle()
+        if rng.random() < 0.5:
+            house.deliver(parcels=1)
+        if rng.random() < 0.6:
+            checkpoint(house)
+        wound(house.path, rng, ("flip", "zero", "noise", "swap", "first"))
+    house.record(5)
+    house.settle()
+    house.deliver()
+
+    house.check()
