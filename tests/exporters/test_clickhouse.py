@@ -12,6 +12,7 @@ from probekit.errors import ConfigError, Forbidden, Rejected, RetryLater, TooLar
 from probekit.exporters import build
 from probekit.exporters.clickhouse.rows import ClickhouseRows
 from probekit.exporters.clickhouse.tables import TABLES, statement_of
+from probekit.model import Batch, Point, Resource, Series, Snapshot, Window
 from probekit.testing import ExporterContract, HttpReceiver, Reply
 from probekit.testing.contract import SECRET, hostile_batch, sample_batch
 
@@ -209,3 +210,19 @@ def test_what_is_older_than_its_days_is_for_the_server_to_delete():
 def test_a_wrong_url_says_what_is_wrong(url):
     with pytest.raises(ConfigError, match=r"database|retention_days"):
         build(url)
+
+
+def test_the_first_of_two_series_that_would_be_one_has_no_mark():
+    number, text = (
+        Point(Series("a", "counter", "", (("k", value),)), 1.0, series_id=position)
+        for position, value in ((1, 1), (2, "1"))
+    )
+    rows = ClickhouseRows()
+    who = Resource({"service.name": "shop"})
+    rows.learn(Snapshot(who, (number, text)))
+    window = Window(1, 0, 10**10, (text, number))
+    (insert,) = rows.inserts(Batch("0" * 32, who, (window,)))
+    found = [json.loads(line)["Attributes"] for line in insert.body.splitlines()]
+
+    assert {"k": "1"} == found[1]
+    assert {"k", "series_hash"} == set(found[0])

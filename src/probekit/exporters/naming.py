@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from probekit.notice import notice
 
 _LIMIT_NAMES = 50_000
+_DIGESTS = 6, 12, 24  # hex digits, until nobody else has the name
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +83,13 @@ class Names:
             f"two series would both be called {translated!r}; one gets a hash",
         )
         digest = hashlib.blake2s(repr(original).encode("utf-8", "replace")).hexdigest()
-        suffix = "_" + digest[:6]
-        if self._limit:
-            translated = translated[: self._limit - len(suffix)]
-        return translated + suffix
+        for length in _DIGESTS:
+            suffix = "_" + digest[:length]
+            end = self._limit - len(suffix) if self._limit else None
+            marked = translated[:end] + suffix
+            if self._owners.setdefault(marked, original) == original:
+                break
+        return marked
 
     def suffix(self, forms: "Sequence[str]", original: Hashable) -> str:
         """What to put behind a name of several forms so that none is another's.

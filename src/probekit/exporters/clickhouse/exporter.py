@@ -6,17 +6,19 @@ repeated one with success and stores nothing twice.
 
 import re
 import zlib
+from collections.abc import Callable
 from urllib.parse import urlencode
 
 from probekit.errors import ConfigError, ExportError, Forbidden, Rejected
 from probekit.exporters.clickhouse.refusals import MISSING, code_of, refusal
 from probekit.exporters.clickhouse.rows import ClickhouseRows, Insert
 from probekit.exporters.clickhouse.tables import TABLES, statement_of
+from probekit.exporters.figures import learn
 from probekit.exporters.otlp.delivered import Delivered
 from probekit.exporters.transport.deadline import Deadline
 from probekit.exporters.transport.http import HttpTransport
 from probekit.exporters.urls import Target
-from probekit.model import Batch
+from probekit.model import Batch, Snapshot
 from probekit.ports import DeliveryContract
 
 DEFAULT_PORT = 8123
@@ -70,6 +72,10 @@ class Clickhouse:
     def __repr__(self) -> str:
         """The class and where it sends to; no secrets."""
         return f"Clickhouse({str(self._target)!r})"
+
+    def begin(self, snapshot: "Callable[[], Snapshot]") -> None:
+        """Give every series its mark in the order of first appearance."""
+        learn(snapshot, self._rows.learn)
 
     def send(self, batch: Batch) -> None:
         """Return when the server has stored all of *batch*.

@@ -11,6 +11,7 @@ from probekit._version import __version__
 from probekit.exporters.cache import SeriesCache
 from probekit.exporters.figures import windowed
 from probekit.exporters.jsonlines import attributes_text
+from probekit.exporters.naming import Names
 from probekit.exporters.otlp.metrics import bounds_for
 from probekit.exporters.text import rfc3339, severity_word, word, word_of
 from probekit.histogram import Histogram
@@ -24,6 +25,7 @@ from probekit.model import (
     Resource,
     Series,
     Signal,
+    Snapshot,
     Span,
 )
 
@@ -64,13 +66,20 @@ class Insert:
 class ClickhouseRows:
     """Makes rows; keeps what it made of each series."""
 
-    __slots__ = ("_common", "_heads", "_resource")
+    __slots__ = ("_common", "_heads", "_names", "_resource")
 
     def __init__(self) -> None:
         """Start with an empty memory."""
         self._resource = Resource()
         self._common = self._who()
+        self._names = Names()
         self._heads: SeriesCache[str] = SeriesCache(self._head)
+
+    def learn(self, snapshot: Snapshot) -> None:
+        """Name every series in the order of first appearance."""
+        self._speak_for(snapshot.resource)
+        for point in snapshot.points:
+            self._heads.of(point)
 
     def inserts(self, batch: Batch) -> "list[Insert]":
         """An insert for each table that gets rows.
@@ -79,10 +88,7 @@ class ClickhouseRows:
             Rejected: A number is not finite.
 
         """
-        if batch.resource != self._resource:
-            self._resource = batch.resource
-            self._common = self._who()
-            self._heads = SeriesCache(self._head)
+        self._speak_for(batch.resource)
         found = [
             self._metrics(batch, table) for table in dict.fromkeys(TABLE_OF.values())
         ]
@@ -121,6 +127,13 @@ class ClickhouseRows:
         part = replace(batch, windows=windows, events=(), spans=())
         return Insert(table, "metrics", part, _lines(lines))
 
+    def _speak_for(self, resource: Resource) -> None:
+        if resource != self._resource:
+            self._resource = resource
+            self._common = self._who()
+            self._names = Names()
+            self._heads = SeriesCache(self._head)
+
     def _who(self) -> str:
         plain = {"ServiceName": self._resource.service, "ScopeName": "probekit"}
         return (
@@ -129,6 +142,12 @@ class ClickhouseRows:
         )
 
     def _head(self, series: Series) -> str:
+        attributes = dict(series.attributes)
+        named = f"{attributes_text({'': series.name})}{_map(attributes)}"
+        original = (series.name, series.kind, series.unit, series.attributes)
+        mark = self._names.suffix([named], original)
+        if mark:  # as text they are another's: 1 and "1", or another unit
+            attributes["series_hash"] = mark[1:]
         plain = {
             "MetricName": series.name,
             "MetricDescription": series.description,
@@ -136,7 +155,7 @@ class ClickhouseRows:
         }
         return (
             f"{{{self._common},{attributes_text(plain)[1:-1]},"
-            f'"Attributes":{_map(dict(series.attributes))}'
+            f'"Attributes":{_map(attributes)}'
         )
 
     def _event(self, event: Event) -> str:

@@ -121,7 +121,8 @@ class NagiosResults:
             return ""
         text = "".join(f" {key}:{word(value)}" for key, value in series.attributes)
         original = (series.name, series.kind, series.unit, series.attributes)
-        return self._names.unique(_SERVICE.of(series.name + text).strip(), original)
+        service = _SERVICE.of(series.name + text).strip() or _SERVICE.replacement
+        return self._names.unique(service, original)
 
     def _judged(self, service: str, point: Point, time_s: int) -> Result:
         series = point.series
