@@ -57,7 +57,7 @@ LIBRARIES = {
             "redis.asyncio.client",
             "redis.asyncio.cluster",
         ),
-        _library("celery", "celery.signals"),
+        _library("celery", "celery.signals", "celery.app.base"),
         _library("flask", "flask.app"),
         _library("django", "django.core.handlers.base"),
         _library("starlette", "starlette.applications", "fastapi.applications"),

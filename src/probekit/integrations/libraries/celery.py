@@ -1,11 +1,15 @@
 """Celery on both sides, through its signals: sending, waiting, working, failing.
 
+Only that a message could not be sent is told by no signal: for that alone
+``Celery.send_task`` is wrapped.
+
 The sender's trace context and the moment of sending travel in the message's headers;
 the worker makes that context its own while the task runs.
 """
 
 import sys
 import time
+from contextvars import ContextVar
 from datetime import datetime
 from functools import partial
 from types import ModuleType
@@ -22,6 +26,7 @@ from probekit.integrations.libraries.figures import (
 )
 from probekit.integrations.libraries.patching import Patches
 from probekit.integrations.spans import CONSUMER, PRODUCER, call
+from probekit.model import AttributeValue
 from probekit.recording import instruments
 from probekit.recording.events import record_error
 from probekit.recording.quiet import suppressed
@@ -45,16 +50,57 @@ _QUEUE = Durations(
 # Task id -> perf_counter() seconds, and the span of sending it.
 _sending: "dict[str, tuple[float, CallSpan | None]]" = {}
 _SENDING_LIMIT = 1000
+# Ids of the messages that the running ``send_task`` has begun to send.
+_IDS: "ContextVar[list[str] | None]" = ContextVar("probekit_celery_ids", default=None)
 
 
 def patch(patches: Patches, module: ModuleType) -> None:
-    """Listen to ``celery.signals``."""
+    """Listen to ``celery.signals``; patch ``celery.app.base``."""
+    if module.__name__ == "celery.app.base":
+        patches.wrap(module.Celery, "send_task", _send_task)
+        return
     share_trace_ids()
     for name, heard in _HEARD.items():
         signal = getattr(module, name)
         mark = f"probekit-{name}"
         signal.connect(heard, weak=False, dispatch_uid=mark)
         patches.on_undo(partial(signal.disconnect, dispatch_uid=mark))
+
+
+def _send_task(wrapped: Any, _app: Any, args: Any, kwargs: Any) -> Any:
+    ids: list[str] = []
+    token = _IDS.set(ids)
+    try:
+        return wrapped(*args, **kwargs)
+    except Exception as error:
+        _not_sent(ids, args[0] if args else kwargs.get("name"), error)
+        raise
+    finally:
+        _IDS.reset(token)
+
+
+def _not_sent(ids: "list[str]", task: object, problem: Exception) -> None:
+    """Record the messages that were begun and did not get out."""
+    try:
+        for task_id in ids:
+            sent = _sending.pop(task_id, None)
+            if sent is not None:
+                failure = ("error.type", error_type(type(problem)))
+                _sent(*sent, (*_pairs("publish", task, None), failure), problem)
+    except Exception as error:
+        told("celery", error)
+
+
+def _sent(
+    started_s: float,
+    span: "CallSpan | None",
+    pairs: Pairs,
+    error: "Exception | None" = None,
+) -> None:
+    _SEND.record(time.perf_counter() - started_s, pairs)
+    if span is not None:
+        span.describe("", dict(pairs))
+        span.end(error)
 
 
 def _before_publish(
@@ -68,15 +114,19 @@ def _before_publish(
         return
     try:
         headers[SENT_HEADER] = time.time_ns()
-        span = _send_span(sender)
+        task_id = str(headers.get("id"))
+        span = _send_span(sender, task_id)
         if span is None:
             inject(headers)
         else:
             for name, value in span.headers().items():
                 headers.setdefault(name, value)
         if len(_sending) >= _SENDING_LIMIT:
-            _sending.clear()  # their publishing failed: no signal says so
-        _sending[str(headers.get("id"))] = time.perf_counter(), span
+            _sending.clear()  # sent past send_task, and failed: nobody said so
+        _sending[task_id] = time.perf_counter(), span
+        ids = _IDS.get()
+        if ids is not None:
+            ids.append(task_id)
     except Exception as error:
         told("celery", error)
 
@@ -98,11 +148,7 @@ def _after_publish(
         ).add(1, dict(pairs))
         sent = _sending.pop(str((headers or {}).get("id")), None)
         if sent is not None:
-            started_s, span = sent
-            _SEND.record(time.perf_counter() - started_s, pairs)
-            if span is not None:
-                span.describe("", dict(pairs))
-                span.end()
+            _sent(*sent, pairs)
     except Exception as error:
         told("celery", error)
 
@@ -124,7 +170,7 @@ class _Work:
             if getattr(request, name, None) is not None
         }
         self.attached = Attached(carrier)
-        self.span = _work_span(_name(task.name), self.pairs, carrier)
+        self.span = _work_span(task, self.pairs, carrier)
         self.started_s = time.perf_counter()
 
 
@@ -203,13 +249,18 @@ _HEARD = {
 }
 
 
-def _send_span(task: object) -> "CallSpan | None":
-    """The span of sending a task; not the current one: no signal tells a failure."""
+def _send_span(task: object, task_id: str) -> "CallSpan | None":
+    """The span of sending a task; not the current one: its end may go untold."""
     name = f"publish {_name(task)}"
-    return call(name, {}, kind=PRODUCER, attach=False)
+    return call(name, _message("send", task_id), kind=PRODUCER, attach=False)
 
 
-def _work_span(name: str, pairs: Pairs, carrier: "dict[str, Any]") -> "CallSpan | None":
+def _message(operation: str, task_id: str) -> "dict[str, AttributeValue]":
+    """What a span says of a message, and a series does not: ids have no end."""
+    return {"messaging.operation.type": operation, "messaging.message.id": task_id}
+
+
+def _work_span(task: Any, pairs: Pairs, carrier: "dict[str, Any]") -> "CallSpan | None":
     """The span of working on a task: the sender's trace goes on."""
     tracing = REGISTRY.tracing
     if tracing is None:
@@ -219,7 +270,8 @@ def _work_span(name: str, pairs: Pairs, carrier: "dict[str, Any]") -> "CallSpan 
         value = carrier.get(key)
         return value if isinstance(value, str) else None
 
-    return tracing.serve(f"process {name}", CONSUMER, dict(pairs), header)
+    attributes = {**dict(pairs), **_message("process", str(task.request.id))}
+    return tracing.serve(f"process {_name(task.name)}", CONSUMER, attributes, header)
 
 
 def _pairs(operation: str, task: object, destination: object) -> Pairs:
