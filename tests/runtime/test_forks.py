@@ -210,6 +210,37 @@ def test_a_child_that_leads_holds_locks_that_the_kernel_knows(stage, eventually)
     assert child in holders
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_child_forked_while_our_thread_imports_does_not_wait_for_it(stage, kind):
+    """A module's lock crosses the fork, held by a thread that is not there."""
+    out = stage.run(
+        f"""
+        import threading
+        begun = threading.Event()
+        class Slow:
+            def find_spec(self, name, path=None, target=None):
+                if name == "psutil" and not begun.is_set():
+                    begun.set()
+                    time.sleep(0.3)
+        sys.meta_path.insert(0, Slow())
+        configure()
+        probekit.count("shop.parent")
+        assert begun.wait(10)
+        pid = {kind}()
+        if pid == 0:
+            probekit.count("shop.child")
+            time.sleep(0.6)  # its own reading of the process is due
+            probekit.count("shop.child")
+            probekit.flush(0.1)
+            os._exit(0)
+        print(lives(pid), probekit.flush(20))
+        """,
+    )
+
+    assert out.split() == ["True", "True"]
+    assert stage.totals()["shop.child"] == 2
+
+
 def test_what_was_recorded_before_configure_is_not_repeated_by_children(stage):
     """A preloading master records, forks, and its workers configure."""
     stage.run(

@@ -6,6 +6,10 @@ in time) is *tainted*: it never opens the buffer, never leads and starts no thre
 """
 
 import os
+import sys
+import threading
+import time
+from types import FrameType
 from typing import Protocol
 
 from probekit.clock import SYSTEM_CLOCK, Clock
@@ -15,6 +19,11 @@ GATE_WAIT_S = 2.0  # a transaction that is interrupted ends within a millisecond
 _STEP_S = 0.001
 _GRACE_S = 0.05  # for a transaction, when another one was interrupted lately
 _AGAIN_S = 1.0
+OUR_THREADS = "probekit-"
+_IMPORT_WAIT_S = (
+    0.5  # none of ours takes as long, but a host's import may be in its way
+)
+_IMPORTING = "<frozen importlib._bootstrap>"
 
 
 class Gate(Protocol):
@@ -103,12 +112,46 @@ def quiesce(store: Connected, *, clock: Clock = SYSTEM_CLOCK) -> None:
         raise
 
 
+def let_imports_end() -> bool:
+    """Wait until none of our threads is in the middle of an import; False for in vain.
+
+    A module's lock crosses a fork as it is: a child would wait for ever for a thread
+    of its parent's to finish importing, as soon as it imports the same module.
+    """
+    end_s = time.monotonic() + _IMPORT_WAIT_S
+    while _imports():
+        if time.monotonic() > end_s:
+            return False
+        time.sleep(_STEP_S)
+    return True
+
+
+def _imports() -> bool:
+    ours = {each.ident for each in threading.enumerate() if _is_ours(each)}
+    ours.discard(threading.get_ident())
+    frames = sys._current_frames()  # noqa: SLF001 - its documented name
+    return any(_is_importing(frames[each]) for each in ours & frames.keys() if each)
+
+
+def _is_ours(thread: threading.Thread) -> bool:
+    return thread.name.startswith(OUR_THREADS)
+
+
+def _is_importing(frame: "FrameType | None") -> bool:
+    while frame is not None:
+        if frame.f_code.co_filename == _IMPORTING:
+            return True
+        frame = frame.f_back
+    return False
+
+
 def _before() -> None:
     household = _hooks.household
     if household is None:
         return
     try:
         household.before_fork()
+        let_imports_end()
     except Exception as error:
         notice("fork", f"a fork found the buffer busy: {error}")
         return

@@ -1,6 +1,7 @@
 """This process's own figures; each series carries ``process.pid``."""
 
 import os
+import sys
 
 from probekit.clock import SYSTEM_CLOCK, Clock
 from probekit.observer import Observe, Observer
@@ -40,13 +41,28 @@ class ProcessSource:
             self._reader = None
 
 
+def _is_being_imported(name: str) -> bool:
+    if name in getattr(sys.modules.get("_frozen_importlib"), "_module_locks", ()):
+        return True
+    spec = getattr(sys.modules.get(name), "__spec__", None)
+    return bool(getattr(spec, "_initializing", False))
+
+
 class Reader(Sections):
     """The parts for one process id."""
 
     __slots__ = ("_attributes", "_clock", "_cpus", "_last", "pid", "process")
 
     def __init__(self, clock: Clock) -> None:
-        """Take a handle on the calling process."""
+        """Take a handle on the calling process.
+
+        Raises:
+            RuntimeError: Somebody is just importing psutil: not now. In the child of
+                a fork that is nobody, for ever, and to import it would be to wait.
+
+        """
+        if _is_being_imported("psutil"):
+            raise RuntimeError("psutil is being imported by another thread")
         import psutil
 
         self.pid = os.getpid()
