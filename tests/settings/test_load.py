@@ -336,7 +336,6 @@ def test_settings_pass_through_json_unchanged(project):
         resource={"b": [1, 2.5, True, "x"]},
         traces=0.5,
         buffer=":memory:",
-        alerts=["errors > 5"],
     )
     again = Settings.from_json(found.to_json())
 
@@ -364,3 +363,10 @@ def test_retention_has_the_buffers_own_limits():
     from probekit.buffer.retention import Retention
 
     assert asdict(Retention()) == asdict(read().retention)
+
+
+@pytest.mark.parametrize("rules", [["errors > 5"], "errors > 5", [], {"a": object()}])
+def test_alert_rules_that_nobody_would_judge_are_refused(rules):
+    """Better an error at the start than an alert that never comes."""
+    with pytest.raises(ConfigError, match=r"alerts.*probekit judges no rules"):
+        read(alerts=rules)

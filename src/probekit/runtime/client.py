@@ -97,7 +97,7 @@ def configure(
         retention: How much the buffer may keep.
         limits: Bounds on what a process holds in memory, and on what probekit costs.
         scrub: How secrets are taken out.
-        alerts: Alert rules.
+        alerts: Reserved; anything but None is refused.
 
     Returns:
         A handle with ``flush``, ``shutdown`` and ``status``.

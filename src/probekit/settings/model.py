@@ -108,7 +108,6 @@ class Settings:
         retention: How much the buffer may keep.
         limits: Bounds on what a process may hold in memory.
         scrub: How texts are cleaned.
-        alerts: Alert rules, as given.
         instrument: Patterns of modules to instrument, ``shop.*``.
         disabled: True makes everything a no-op.
         origins: Setting → where its value came from, for people.
@@ -127,7 +126,6 @@ class Settings:
     retention: RetentionSettings = field(default_factory=RetentionSettings)
     limits: Limits = field(default_factory=Limits)
     scrub: ScrubSettings = field(default_factory=ScrubSettings)
-    alerts: "tuple[Any, ...]" = ()
     instrument: "tuple[str, ...]" = ()
     disabled: bool = False
     origins: "Mapping[str, str]" = field(default_factory=dict, compare=False)
@@ -180,10 +178,7 @@ class Settings:
         }
         plain["resource"] = dict(self.resource)
         plain["origins"] = dict(self.origins)
-        try:
-            return json.dumps(plain)
-        except (TypeError, ValueError) as error:
-            raise ConfigError(f"alerts: cannot be written as JSON: {error}") from None
+        return json.dumps(plain)
 
     @classmethod
     def from_json(cls, text: str) -> "Settings":
@@ -206,7 +201,7 @@ class Settings:
             plain["scrub"] = ScrubSettings(
                 **scrub | {"deny_names": tuple(scrub["deny_names"])}
             )
-            for name in ("exporters", "alerts", "instrument"):
+            for name in ("exporters", "instrument"):
                 plain[name] = tuple(plain[name])
             return cls(**plain)
         except (TypeError, ValueError, KeyError, AttributeError) as error:

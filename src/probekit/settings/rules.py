@@ -205,8 +205,9 @@ def words(value: object) -> "tuple[str, ...]":
     return tuple(each.strip() for each in value)
 
 
-def alerts(value: object) -> "tuple[Any, ...]":
-    """A list of rules, or one; what a rule may say, the alerts judge."""
-    if isinstance(value, (str, Mapping)) or not isinstance(value, Sequence):
-        return (value,)
-    return tuple(value)
+def alerts(_value: object) -> None:
+    """Reserved: what nobody would judge must not look as if somebody did."""
+    raise RuleBroken(
+        "must be left out: probekit judges no rules; let `probekit check` or the "
+        "backend's own alerts do it"
+    )
