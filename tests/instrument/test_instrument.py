@@ -156,6 +156,7 @@ def test_names_copied_before_and_after_call_the_timed_function(any_shop):
     shop = any_shop
     a = shop.load("alias_a", "def f(): return 1")
     early = shop.load("alias_early", "from alias_a import f as g\nheld = [g]")
+    original = id(a.f.__code__)  # the number: who keeps the code is left alone
     shop.instrument("alias_a")
     late = shop.load("alias_late", "from alias_a import f")
     a.f(), early.g(), early.held[0](), late.f()
@@ -165,6 +166,7 @@ def test_names_copied_before_and_after_call_the_timed_function(any_shop):
     shop.instrumentation.undo()
     a.f(), early.g(), late.f()
     assert 4 == shop.calls("alias_a.f")
+    assert {original} == {id(f.__code__) for f in (a.f, *early.held, early.g, late.f)}
 
 
 def test_uninstrument_puts_back_the_very_code(any_shop):
