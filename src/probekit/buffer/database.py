@@ -17,19 +17,18 @@ from probekit.buffer.descriptors import Held, leak, open_on
 from probekit.buffer.locks import FileLock, open_private
 from probekit.buffer.places import create_file, set_aside, unsuitable_filesystem
 from probekit.buffer.pragmas import set_pragmas, upgrade
+from probekit.buffer.trouble import (
+    DiskFails,
+    FilesLost,
+    NotOurs,
+    may_pass,
+    translated,
+)
 from probekit.errors import BufferBusy, BufferCorrupt, BufferFailed
 from probekit.notice import notice
 
 _WRITE_LOCK_WAIT_S = 2.0
 MARK = b"probekit buffer\n"
-
-
-class NotOurs(BufferCorrupt):
-    """A sound file that we must leave alone."""
-
-
-class FilesLost(BufferFailed):
-    """The host closed our descriptors: this process never opens the buffer again."""
 
 
 class Database:
@@ -226,7 +225,7 @@ class Database:
         except OSError as error:
             why = error.strerror or str(error)
             text = f"the buffer {self.path} cannot be made: {why}"
-            raise BufferFailed(text) from error
+            raise (DiskFails if may_pass(error) else BufferFailed)(text) from error
 
     def _connect(self) -> sqlite3.Connection:
         if self._pid != os.getpid():
@@ -336,7 +335,7 @@ class Database:
             held = self._lock.acquire(_WRITE_LOCK_WAIT_S)
         except OSError as error:
             text = f"cannot lock {self._lock.path}: {error.strerror or error}"
-            raise BufferFailed(text) from error
+            raise (DiskFails if may_pass(error) else BufferFailed)(text) from error
         if not held:
             raise BufferBusy(f"{self._lock.path} is held by another process")
         self._writing = True
@@ -345,27 +344,6 @@ class Database:
         finally:
             self._writing = False
             self._lock.release()
-
-
-@contextmanager
-def translated(path: "Path | None") -> "Iterator[None]":
-    """Turn errors of SQLite into errors of ours, the text naming the file."""
-    try:
-        yield
-    except sqlite3.Error as error:
-        text = str(error)
-        where = path or ":memory:"
-        if any(words in text for words in _DAMAGE):
-            raise BufferCorrupt(f"{where} is no readable buffer: {text}") from error
-        if "locked" in text or "busy" in text:
-            raise BufferBusy(f"{where} is locked by another process") from error
-        if "interrupted" in text:
-            raise BufferBusy(f"{where}: interrupted by a fork") from error
-        raise BufferFailed(f"{where}: {text}") from error
-
-
-# What SQLite says when a page is not what it was; our own statements are right.
-_DAMAGE = ("not a database", "malformed", "decode to UTF-8", "no such table")
 
 
 def _has_our_tables(connection: sqlite3.Connection) -> bool:

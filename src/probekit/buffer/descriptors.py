@@ -73,7 +73,7 @@ def _on(number: int, wanted: "AbstractSet[str]") -> "Held | None":
 
 
 def leak(connection: object) -> None:
-    """Never finalise an inherited connection of SQLite: closing it would undo the parent's locks.
+    """Never finalise what is inherited: closing it would undo the parent's locks.
 
     A reference held by a module is dropped when the child's interpreter ends; one
     that only C knows is not.

@@ -11,10 +11,10 @@ from pathlib import Path
 from urllib.parse import quote
 
 from probekit.buffer import accounts, cursors
-from probekit.buffer.database import translated
 from probekit.buffer.reports import status_of
 from probekit.buffer.schema import APPLICATION_ID, VERSION
 from probekit.buffer.status import BufferStatus
+from probekit.buffer.trouble import translated
 from probekit.clock import SYSTEM_CLOCK, Clock
 from probekit.errors import BufferCorrupt, BufferFailed
 

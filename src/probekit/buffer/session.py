@@ -9,10 +9,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from probekit.buffer import cursors
-from probekit.buffer.database import Database, NotOurs
+from probekit.buffer.database import Database
 from probekit.buffer.keeper import Keeper
 from probekit.buffer.meta import BEGAN, keep_resource, read_meta, write_meta
 from probekit.buffer.totals import Totals
+from probekit.buffer.trouble import NotOurs
 from probekit.clock import Clock
 from probekit.errors import BufferCorrupt
 from probekit.model import Resource

@@ -4,8 +4,8 @@ import random
 import threading
 from collections.abc import Callable
 
-from probekit.buffer.database import FilesLost, NotOurs
 from probekit.buffer.locks import make_private_directory
+from probekit.buffer.trouble import FilesLost, NotOurs
 from probekit.delivery.term import Office, Term
 from probekit.errors import BufferBusy, BufferFailed
 from probekit.notice import notice

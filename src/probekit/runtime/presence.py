@@ -8,7 +8,7 @@ import os
 import threading
 from typing import TYPE_CHECKING
 
-from probekit.buffer.database import FilesLost
+from probekit.buffer.trouble import FilesLost, may_pass
 from probekit.clock import SYSTEM_CLOCK
 from probekit.delivery import fork
 from probekit.delivery.pump import Pump
@@ -136,7 +136,10 @@ class Presence:
             if not self._tainted:
                 self._crew.occupy()
         except (BufferFailed, OSError) as error:
-            self._fall_back(error)
+            if self._crew.leader is None or not may_pass(error):
+                self._fall_back(error)
+            else:  # what is recorded waits for the leader, who tries again
+                notice("buffer-open", f"{error}; trying again")
         registry = self._registry
         registry.scrub = self.settings.scrub.build()
         limits = self.settings.limits
