@@ -22,6 +22,21 @@ the real server, sends through `probekit.configure(exporters=[…])`, and asks t
 """
 
 
+OUTAGES = """
+## Every backend, taken away
+
+`tests/backends/test_outage.py`: one application with all these exporters at once counts
+10,000 operations, with an event for every tenth. In the middle all servers are killed
+(SIGKILL); those that keep in memory what they acknowledge are ended by SIGTERM or stand
+still (SIGSTOP). The last column is what the contract gives up at most: operations that
+were on their way when a server died that acknowledges nothing.
+
+| backend | server | away | lost | double | events lost | double | given up at most |
+| --- | --- | --- | --- | --- | --- | --- | --- |
+"""
+COUNTS = ("operations lost", "operations double", "events lost", "events double")
+
+
 def record(backend, server, sent, read_back):
     """Note one comparison; returns whether both are equal.
 
@@ -32,13 +47,33 @@ def record(backend, server, sent, read_back):
         read_back: The same keys, as it told them.
 
     """
-    ROWS.mkdir(parents=True, exist_ok=True)
     row = {"backend": backend, "server": server}
     row |= {"sent": sent, "read_back": read_back, "equal": sent == read_back}
-    name = re.sub(r"[^a-z0-9]+", "-", f"{backend} {server}".lower()).strip("-")
+    _keep("", row)
+    return row["equal"]
+
+
+def record_outage(backend, server, away, counts, most_lost):
+    """Note what became of a backend that was away.
+
+    Args:
+        backend: What is shown first.
+        server: Name and version.
+        away: For how long, and how it ended.
+        counts: What of COUNTS is known → number.
+        most_lost: Operations that the contract gives up.
+
+    """
+    row = {"backend": backend, "server": server, "away": away}
+    _keep("outage-", row | {"counts": counts, "most_lost": most_lost})
+
+
+def _keep(kind, row):
+    ROWS.mkdir(parents=True, exist_ok=True)
+    name = f"{row['backend']} {row['server']}".lower()
+    name = kind + re.sub(r"[^a-z0-9]+", "-", name).strip("-")
     text = json.dumps(row, ensure_ascii=False, indent=1, default=str)
     (ROWS / f"{name}.json").write_text(text + "\n", "utf-8")
-    return row["equal"]
 
 
 def render():
@@ -49,9 +84,21 @@ def render():
         f"| {'the same' if row['equal'] else _cell(row['read_back'])} "
         f"| {'yes' if row['equal'] else '**no**'} |\n"
         for row in rows
+        if "sent" in row
+    ]
+    outages = [
+        "| "
+        + " | ".join(
+            [row["backend"], row["server"], row["away"]]
+            + [str(row["counts"].get(what, "–")) for what in COUNTS]
+            + [str(row["most_lost"])]
+        )
+        + " |\n"
+        for row in rows
+        if "away" in row
     ]
     PAGE.parent.mkdir(parents=True, exist_ok=True)
-    PAGE.write_text(HEAD + "".join(lines), "utf-8")
+    PAGE.write_text(HEAD + "".join(lines) + OUTAGES + "".join(outages), "utf-8")
 
 
 def _cell(told):

@@ -4,6 +4,7 @@ import contextlib
 import getpass
 import re
 import shutil
+import signal
 import socket
 import subprocess
 from xml.etree import ElementTree as ET
@@ -290,11 +291,11 @@ def gmond_version():
 
 
 @contextlib.contextmanager
-def gmond(folder, port=None):
+def gmond(folder, port=None, stop=signal.SIGTERM):
     """A gmond that takes packets and shows XML on the same port."""
     port = port or free_ports(1)[0]
     folder.mkdir(parents=True, exist_ok=True)
     config = folder / "gmond.conf"
     config.write_text(GMOND_CONFIG.format(port=port))
-    with running([command("gmond"), "-c", config, "-f"], folder, port):
+    with running([command("gmond"), "-c", config, "-f"], folder, port, stop):
         yield Gmond(port)

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import signal
 import urllib.parse
 
 from servers import command, eventually, free_ports, running
@@ -47,7 +48,7 @@ class PrometheusServer:
 
 
 @contextlib.contextmanager
-def prometheus(folder, port=None, *, scrape=None, honor="false"):
+def prometheus(folder, port=None, *, scrape=None, honor="false", stop=signal.SIGTERM):
     """A Prometheus that takes remote write and may scrape a port of loopback."""
     program = command("prometheus")
     folder.mkdir(parents=True, exist_ok=True)
@@ -63,19 +64,18 @@ def prometheus(folder, port=None, *, scrape=None, honor="false"):
         "--enable-feature=exemplar-storage",
         "--log.level=warn",
     ]
-    with running(arguments, folder, port):
+    with running(arguments, folder, port, stop):
         ready = f"http://127.0.0.1:{port}/-/ready"
         assert eventually(lambda: "Ready" in fetch(ready))
         yield PrometheusServer(port)
 
 
 @contextlib.contextmanager
-def pushgateway(folder):
+def pushgateway(folder, port=None, stop=signal.SIGTERM):
     """A Pushgateway; yields its port."""
     program = command("prometheus-pushgateway")
-    (port,) = free_ports(1)
+    port = port or free_ports(1)[0]
     store = f"--persistence.file={folder / 'store'}"
-    with running(
-        [program, f"--web.listen-address=127.0.0.1:{port}", store], folder, port
-    ):
+    arguments = [program, f"--web.listen-address=127.0.0.1:{port}", store]
+    with running(arguments, folder, port, stop):
         yield port

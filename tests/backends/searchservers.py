@@ -45,7 +45,9 @@ class Search:
         )
         with contextlib.ExitStack() as stack:
             try:
-                answer = stack.enter_context(urllib.request.urlopen(request, timeout=5))
+                answer = stack.enter_context(
+                    urllib.request.urlopen(request, timeout=20)
+                )
             except urllib.error.HTTPError as error:
                 answer = stack.enter_context(error)
             return json.loads(answer.read())

@@ -8,6 +8,7 @@ installs them.
 import contextlib
 import getpass
 import os
+import random
 import shutil
 import signal
 import socket
@@ -22,6 +23,8 @@ SERVERS = Path(
     os.environ.get("PROBEKIT_SERVERS") or Path(__file__).parents[2] / "var" / "servers"
 )
 READY_WITHIN_S = 15.0
+_DRAWN = random.SystemRandom()  # not the one that the tests' seed sets
+_GIVEN = set()
 
 
 def needed(path):
@@ -41,18 +44,20 @@ def command(name):
 
 
 def free_ports(count):
-    """Ports of loopback that nobody uses, over TCP and UDP."""
-    with contextlib.ExitStack() as held:
-        found = []
-        while len(found) < count:
-            stream = held.enter_context(socket.socket())
-            stream.bind(("127.0.0.1", 0))
-            port = stream.getsockname()[1]
-            datagrams = held.enter_context(
-                socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-            )
-            with contextlib.suppress(OSError):
-                datagrams.bind(("127.0.0.1", port))
+    """Ports of loopback that nobody uses, over TCP and UDP; each is given once.
+
+    Below those that the system gives to clients: while a server is away, none of its
+    clients may be given its port, or reach itself there.
+    """
+    found = []
+    while len(found) < count:
+        port = _DRAWN.randrange(15_000, 32_000)
+        with contextlib.ExitStack() as tried, contextlib.suppress(OSError):
+            for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+                held = tried.enter_context(socket.socket(socket.AF_INET, kind))
+                held.bind(("127.0.0.1", port))
+            if port not in _GIVEN:
+                _GIVEN.add(port)
                 found.append(port)
     return found
 
@@ -75,7 +80,7 @@ def running(arguments, folder, port, stop=signal.SIGTERM, **environment):
     """
     folder.mkdir(parents=True, exist_ok=True)
     log = folder / "log"
-    with log.open("wb") as output:
+    with log.open("ab") as output:  # of every start in this folder
         server = subprocess.Popen(
             [str(argument) for argument in arguments],
             cwd=folder,
@@ -133,7 +138,8 @@ def postgres():
         settings = ["fsync=off", "synchronous_commit=off", "listen_addresses=127.0.0.1"]
         flags = [part for setting in settings for part in ("-c", setting)]
         server = [*user, home / "postgres", "-D", data, "-p", port, "-k", folder]
-        with running([*server, *flags], folder, port):
+        # SIGTERM would wait until the last client has gone.
+        with running([*server, *flags], folder, port, signal.SIGINT):
             yield port
 
 

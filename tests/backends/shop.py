@@ -1,4 +1,4 @@
-"""An application of its own process that records on command, and sends to one URL.
+"""An application of its own process that records on command, and sends to URLs.
 
 ``Shop`` starts it and talks to it over a pipe: one word in, one JSON line back.
 """
@@ -6,7 +6,6 @@
 import contextlib
 import json
 import os
-import signal
 import sqlite3
 import subprocess
 import sys
@@ -36,22 +35,22 @@ def record():
         probekit.record_exception(error)
 
 
-def orders(count):
+def orders(count, first=0):
     """Operations of the kind that is counted afterwards."""
     import probekit
 
     counter = probekit.counter("shop.operations")
-    for number in range(int(count)):
+    for number in range(first, first + int(count)):
         counter.add(1)
         if number % 10 == 0:
             probekit.event("operation", {"number": number})
 
 
 def spread(text):
-    """The same operations, spread over some seconds."""
+    """The same operations, spread over some seconds; no event is like another."""
     count, seconds = text.split()
-    for _ in range(int(count) // 100):
-        orders(100)
+    for first in range(0, int(count), 100):
+        orders(100, first)
         time.sleep(float(seconds) * 100 / int(count))
 
 
@@ -100,16 +99,17 @@ COMMANDS = {
 }
 
 
-def main(buffer, url):
+def main(buffer, *urls):
     """Obey until the pipe ends."""
     import probekit
 
     probekit.configure(
         "shop",
         buffer=buffer,
-        exporters=[url],
+        exporters=urls,
         interval_s=0.5,
         host_metrics=False,
+        own_metrics=False,
         resource={"host.name": "h1"},
     )
     for line in sys.stdin:
@@ -125,10 +125,10 @@ class Shop:
 
     Args:
         folder: Where its buffer is made.
-        url: Where it sends to.
+        urls: Where it sends to.
     """
 
-    def __init__(self, folder, url):
+    def __init__(self, folder, *urls):
         environment = {
             key: value
             for key, value in os.environ.items()
@@ -136,7 +136,7 @@ class Shop:
         }
         self.buffer = folder / "state" / "buffer.db"
         self._process = subprocess.Popen(
-            [sys.executable, __file__, self.buffer, url],
+            [sys.executable, __file__, self.buffer, *urls],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -165,10 +165,18 @@ class Shop:
         return self.ask("flush 10")
 
     def dead_letters(self):
-        """(records, reason) of each, as the buffer has them."""
+        """(records, reason) of each, as the buffer has them and its status tells."""
+        from probekit.buffer.read_only import read_status
+        from probekit.cli.status import as_object
+
         place = f"file:{self.buffer}?mode=ro"
+        query = "SELECT records, reason FROM dead_letter ORDER BY id"
         with contextlib.closing(sqlite3.connect(place, uri=True)) as buffer:
-            return list(buffer.execute("SELECT records, reason FROM dead_letter"))
+            found = list(buffer.execute(query))
+        (told,) = as_object(read_status(self.buffer))["exporters"]
+        assert sum(records for records, _ in found) == told["dead_letters"]
+        assert (found or [(0, "")])[-1][1] == told["refusal"]
+        return found
 
     def __enter__(self):
         return self
@@ -181,25 +189,6 @@ class Shop:
             self._process.kill()
             self._process.wait(5)
         self._process.stdout.close()
-
-
-@contextlib.contextmanager
-def killed_meanwhile(shop, start):
-    """Kill the server in the middle of 10,000 operations; yields the one after it.
-
-    Args:
-        shop: Sends to the server.
-        start: Makes the server's context; takes ``stop``, a signal.
-
-    """
-    with start(stop=signal.SIGKILL):
-        shop.tell("spread 10000 6")
-        time.sleep(2)
-    time.sleep(3)
-    with start(stop=signal.SIGTERM) as server:
-        shop.hear()
-        assert shop.ask("flush 40")
-        yield server
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 import matrix
 import pytest
 from clickhouseserver import Engine, clickhouse
-from servers import eventually
 from shop import VALUES, Shop
 
 from probekit.exporters import build
@@ -76,31 +75,6 @@ def test_everything_an_application_records_comes_back(engine, tmp_path):
     version = engine.rows("SELECT version() AS v")[0]["v"]
     matrix.record("`clickhouse:`", f"ClickHouse {version} (chdb)", SENT, found)
     assert SENT == found
-
-
-def test_a_server_that_dies_in_the_middle_loses_and_doubles_nothing(tmp_path):
-    with clickhouse(tmp_path / "clickhouse") as server:
-        engine = Engine(server)
-        with Shop(tmp_path, engine.url("dies")) as shop:
-            shop.ask("orders 1000")
-            assert shop.ask("flush 20")
-            server.kill()
-            shop.ask("orders 1000")
-            assert not shop.ask("flush 2")
-            server.start()
-            shop.ask("orders 500")
-            assert eventually(lambda: shop.ask("flush 10"), 40)
-        counted = engine.rows(
-            "SELECT sum(Value) AS v FROM dies.otel_metrics_sum "
-            "WHERE MetricName = 'shop.operations'"
-        )
-        happened = engine.rows(
-            "SELECT toFloat64(count()) AS v FROM dies.otel_logs "
-            "WHERE LogAttributes['event.name'] = 'operation'"
-        )
-
-    assert [{"v": 2500}] == counted
-    assert [{"v": 250}] == happened
 
 
 def test_what_the_server_refuses_is_a_dead_letter_and_the_rest_arrives(

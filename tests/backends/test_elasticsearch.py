@@ -3,7 +3,6 @@
 import matrix
 import pytest
 import searchservers
-from servers import eventually
 from shop import VALUES, Shop
 
 from probekit.exporters import build
@@ -71,25 +70,6 @@ def test_everything_an_application_records_comes_back(search, tmp_path):
     server = f"{search.name} {search.version()}"
     matrix.record("`elasticsearch:`", server, SENT, found)
     assert SENT == found
-
-
-def test_a_server_that_dies_in_the_middle_loses_and_doubles_nothing(tmp_path):
-    with searchservers.noida(tmp_path / "noida") as search:
-        with Shop(tmp_path, search.url) as shop:
-            shop.ask("orders 1000")
-            assert shop.ask("flush 10")
-            search.server.kill()
-            shop.ask("orders 1000")
-            assert not shop.ask("flush 2")
-            search.server.start()
-            shop.ask("orders 500")
-            assert eventually(lambda: shop.ask("flush 10"), 40)
-        counted = search.documents("metrics-probekit-default", name="shop.operations")
-        happened = search.documents("logs-probekit-default", name="operation")
-
-    assert 2500 == sum(document["value"] for document in counted)
-    numbers = sorted(document["attributes"]["number"] for document in happened)
-    assert sorted([*range(0, 1000, 10)] * 2 + [*range(0, 500, 10)]) == numbers
 
 
 def test_what_the_server_refuses_is_a_dead_letter_and_the_rest_arrives(

@@ -2,7 +2,7 @@
 
 import matrix
 import pytest
-from servers import eventually, free_ports
+from servers import eventually
 from shop import VALUES, Shop
 from timeseries import carbon, package_version, victoria_metrics
 
@@ -59,25 +59,6 @@ def test_tags_become_labels(tmp_path):
 
         assert sent == found
         assert 0 == server.thrown_away()
-
-
-def test_totals_are_right_after_carbon_was_away(tmp_path):
-    ports = free_ports(3)
-    folder = tmp_path / "carbon"
-    with Shop(tmp_path, f"graphite://127.0.0.1:{ports[0]}") as shop:
-        with carbon(folder, ports):
-            shop.ask("orders 1000")
-            assert shop.ask("flush 10")
-        shop.ask("orders 1000")
-        assert not shop.ask("flush 2")
-        with carbon(folder, ports) as server:
-            shop.ask("orders 500")
-            assert shop.ask("flush 30")
-            found = eventually(
-                lambda: server.last("shop.h1.shop.operations") == 2500 or None
-            )
-
-    assert found
 
 
 def test_words_of_users_never_throw_a_neighbour_away(tmp_path):

@@ -1,12 +1,11 @@
 """InfluxDB itself tells what it has stored of us; VictoriaMetrics likewise."""
 
 import collections
-import functools
 
 import matrix
 import pytest
-from servers import eventually, free_ports
-from shop import VALUES, Shop, killed_meanwhile
+from servers import eventually
+from shop import VALUES, Shop
 from timeseries import fetch, influxdb, package_version, victoria_metrics
 
 from probekit.errors import Forbidden
@@ -103,21 +102,6 @@ def test_victoria_metrics_reads_the_same_lines(tmp_path, way):
 
         assert sent == found
         assert 0 == server.thrown_away()
-
-
-def test_nothing_is_lost_or_double_when_the_server_is_killed(tmp_path):
-    ports = free_ports(7)
-    start = functools.partial(influxdb, tmp_path / "influxdb", ports)
-    with (
-        Shop(tmp_path, f"influxdb://127.0.0.1:{ports[0]}/pk") as shop,
-        killed_meanwhile(shop, start) as influx,
-    ):
-        counted = influx.rows('SELECT sum(value) AS v FROM "shop.operations"', "pk")
-        events = "SELECT count(title) AS v FROM events WHERE \"name\"='operation'"
-        happened = influx.rows(events, "pk")
-
-    assert 10_000 == counted[0]["v"]
-    assert 1000 == happened[0]["v"]
 
 
 def test_what_the_server_refuses_is_a_dead_letter_and_the_rest_arrives(tmp_path):

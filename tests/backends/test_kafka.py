@@ -6,14 +6,14 @@ knows no producer ids, hence ``idempotence=0``.
 
 import asyncio
 import dataclasses
-import signal
-import time
 
 import brokerservers
 import matrix
 import pytest
 import searchservers
-from brokerservers import SENT, Found
+from brokerread import kafka_records as records
+from brokerread import kafka_topic as topic
+from brokerservers import SENT
 from recorded import client
 from servers import eventually
 from shop import Shop
@@ -30,49 +30,6 @@ pytestmark = [pytest.mark.backend, pytest.mark.timeout(120)]
 def server(tmp_path):
     with brokerservers.kafka(tmp_path / "kafka") as running:
         yield running
-
-
-def records(server, topic="telemetry"):
-    """All records of a topic, partition after partition."""
-    aiokafka = client("aiokafka")
-
-    async def read():
-        consumer = aiokafka.AIOKafkaConsumer(
-            bootstrap_servers=f"127.0.0.1:{server.port}", enable_auto_commit=False
-        )
-        await consumer.start()
-        try:
-            numbers = consumer.partitions_for_topic(topic) or await known(consumer)
-            places = [aiokafka.TopicPartition(topic, n) for n in sorted(numbers or ())]
-            if not places:
-                return []
-            consumer.assign(places)
-            await consumer.seek_to_beginning(*places)
-            ends = await consumer.end_offsets(places)
-            found, left = [], sum(ends.values())
-            while len(found) < left:
-                some = await consumer.getmany(timeout_ms=1000)
-                found += [record for several in some.values() for record in several]
-            return found
-        finally:
-            await consumer.stop()
-
-    async def known(consumer):
-        await consumer.topics()
-        return consumer.partitions_for_topic(topic)
-
-    return asyncio.run(read())
-
-
-def topic(server, name="telemetry"):
-    return Found(
-        (
-            record.key.decode(),
-            dict(record.headers)["probekit-signal"].decode(),
-            record.value,
-        )
-        for record in records(server, name)
-    )
 
 
 def url(server, query="", name="telemetry"):
@@ -146,24 +103,6 @@ def test_a_record_carries_its_type_and_is_readable_by_its_headers(server):
         ("content-type", b"application/x-protobuf"),
         ("probekit-signal", b"traces"),
     ) == tuple(record.headers)
-
-
-def test_a_broker_that_stands_still_loses_nothing_and_doubles_only_by_key(
-    server, tmp_path
-):
-    with Shop(tmp_path, url(server, "&timeout_s=2")) as shop:
-        shop.tell("spread 10000 5")
-        time.sleep(1.5)
-        server._server.send_signal(signal.SIGSTOP)
-        time.sleep(10)
-        server._server.send_signal(signal.SIGCONT)
-        shop.hear()
-        assert eventually(lambda: shop.ask("flush 10"), 40)
-    messages = {found[0]: found for found in topic(server).messages}
-    found = Found(messages.values())
-
-    assert 10_000 == found.summed("shop.operations")
-    assert 1000 == len(found.events)
 
 
 def test_a_broker_that_comes_back_is_found_again(server):

@@ -54,6 +54,23 @@ def test_everything_that_happens_in_an_application_arrives(tmp_path):
     assert sent == read
 
 
+def test_what_the_receiver_refuses_is_a_dead_letter_and_the_rest_arrives(tmp_path):
+    def answered(request):
+        if b"A1" in request.body:
+            return Reply(400, body=b"entry for stream has timestamp too old")
+        return Reply(204)
+
+    with HttpReceiver(reply=answered) as receiver:
+        with Shop(tmp_path, f"loki://127.0.0.1:{receiver.port}") as shop:
+            assert shop.delivered()
+            ((records, reason),) = shop.dead_letters()
+        taken = [request for request in receiver.requests if b"A1" not in request.body]
+
+    assert 1 == records
+    assert "timestamp too old" in reason
+    assert 1 == sum(b"no such plan" in request.body for request in taken)
+
+
 def test_nothing_is_lost_while_the_receiver_refuses_or_is_away(tmp_path):
     draw = random.Random(7)
     with HttpReceiver(reply=Reply(204)) as receiver:

@@ -1,7 +1,6 @@
 """A real NATS tells what stands in its stream."""
 
 import asyncio
-import contextlib
 import dataclasses
 import signal
 import time
@@ -9,8 +8,10 @@ import time
 import brokerservers
 import matrix
 import pytest
-from brokerservers import SENT, Found
-from recorded import client
+from brokerread import add_stream
+from brokerread import nats_asked as asked
+from brokerread import nats_stream as stream
+from brokerservers import SENT
 from servers import eventually
 from shop import Shop
 
@@ -27,42 +28,6 @@ def server(tmp_path):
     with brokerservers.nats(tmp_path / "nats") as running:
         asked(running, add_stream())
         yield running
-
-
-def asked(server, work):
-    """What *work* says, given a connection; it may be tried until it works."""
-    nats = client("nats")
-
-    async def connected():
-        async with contextlib.AsyncExitStack() as stack:
-            connection = await nats.connect(f"nats://127.0.0.1:{server.port}")
-            stack.push_async_callback(connection.close)
-            return await work(connection)
-
-    return asyncio.run(connected())
-
-
-def add_stream(**more):
-    async def work(connection):
-        wanted = {"name": "TELEMETRY", "subjects": ["telemetry.>"], **more}
-        await connection.jetstream().add_stream(**wanted)
-
-    return work
-
-
-async def everything(connection):
-    stream = connection.jetstream()
-    info = await stream.stream_info("TELEMETRY")
-    found = []
-    for number in range(1, info.state.last_seq + 1):
-        message = await stream.get_msg("TELEMETRY", number)
-        headers = message.headers
-        found.append((headers["Nats-Msg-Id"], headers["Probekit-Signal"], message.data))
-    return found
-
-
-def stream(server):
-    return Found(asked(server, everything))
 
 
 def url(server, query=""):
@@ -130,22 +95,6 @@ def test_a_batch_that_comes_again_adds_nothing(server):
     assert ["metrics", "logs", "traces"] == [kind for _, kind, _ in found.messages]
     assert {sample_batch(10**18).key} == {key.rpartition(":")[0] for key in found.keys}
     assert (5, 2, 1) == (len(found.points), len(found.events), len(found.spans))
-
-
-def test_a_server_killed_in_the_middle_loses_and_doubles_nothing(server, tmp_path):
-    with Shop(tmp_path, url(server, "?timeout_s=2")) as shop:
-        shop.tell("spread 10000 5")
-        time.sleep(1.5)
-        server.kill()
-        time.sleep(10)
-        server.start()
-        shop.hear()
-        assert eventually(lambda: shop.ask("flush 10"), 40)
-    found = stream(server)
-
-    assert 10_000 == found.summed("shop.operations")
-    assert 1000 == len(found.events)
-    assert len(found.keys) == len(set(found.keys))
 
 
 def test_a_connection_that_ended_meanwhile_is_opened_again(server):

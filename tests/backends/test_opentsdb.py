@@ -1,11 +1,9 @@
 """The OpenTSDB ports of VictoriaMetrics and InfluxDB tell what they have of us."""
 
-import functools
-
 import matrix
 import pytest
-from servers import eventually, free_ports
-from shop import VALUES, Shop, killed_meanwhile
+from servers import eventually
+from shop import VALUES, Shop
 from timeseries import fetch, influxdb, package_version, victoria_metrics
 
 from probekit.exporters import build
@@ -71,19 +69,6 @@ def test_influxdb_has_everything(tmp_path, way):
     version = package_version("influxdb")
     matrix.record(f"`{way}:`", f"InfluxDB {version}", SENT, found)
     assert SENT == found
-
-
-def test_nothing_is_lost_or_double_when_the_server_is_killed(tmp_path):
-    ports = free_ports(7)
-    start = functools.partial(influxdb, tmp_path / "influxdb", ports)
-    with (
-        Shop(tmp_path, f"opentsdb://127.0.0.1:{ports[2]}") as shop,
-        killed_meanwhile(shop, start) as influx,
-    ):
-        query = 'SELECT last(value) AS v FROM "shop.operations"'
-        found = influx.rows(query, "opentsdb")
-
-    assert 10_000 == found[0]["v"]
 
 
 def test_what_the_server_refuses_is_a_dead_letter_and_the_rest_arrives(tmp_path):

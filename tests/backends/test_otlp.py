@@ -1,64 +1,26 @@
 """A real OTLP receiver reads our requests and prints what it understood."""
 
 import importlib.metadata
-import importlib.util
 import re
-from pathlib import Path
 
 import matrix
+import otlpserver
 import pytest
 from recorded import client
-from servers import eventually, free_ports, needed, running
+from shop import Shop
 
 from probekit.errors import Rejected
 from probekit.exporters import build
+from probekit.testing import HttpReceiver, Reply
 from probekit.testing.contract import HOSTILE, hostile_batch, sample_batch
 
 pytestmark = pytest.mark.backend
 
 
-def program():
-    """The receiver's binary inside its wheel."""
-    found = importlib.util.find_spec("rotel")
-    home = Path(found.origin).parent if found else Path("rotel")
-    return needed(home / "rotel-agent")
-
-
-class Rotel:
-    def __init__(self, port, log, grpc):
-        self.port, self.log, self.grpc = port, log, grpc
-
-    def text(self):
-        return self.log.read_text("utf-8", "replace")
-
-    def has(self, *patterns):
-        """Whether the log shows all of *patterns*, within a few seconds."""
-        return eventually(
-            lambda: all(re.search(pattern, self.text()) for pattern in patterns)
-        )
-
-
 @pytest.fixture
 def rotel(tmp_path):
-    http, grpc = free_ports(2)
-    arguments = [
-        program(),
-        "start",
-        "--otlp-http-endpoint",
-        f"127.0.0.1:{http}",
-        "--otlp-grpc-endpoint",
-        f"127.0.0.1:{grpc}",
-        "--pid-file",
-        tmp_path / "pid",
-        "--exporter",
-        "blackhole",
-        "--debug-log-verbosity",
-        "detailed",
-    ]
-    for signal in ("traces", "metrics", "logs"):
-        arguments += ["--debug-log", signal]
-    with running(arguments, tmp_path / "rotel", http) as log:
-        yield Rotel(http, log, grpc)
+    with otlpserver.rotel(tmp_path / "rotel") as running:
+        yield running
 
 
 READ_BACK = {
@@ -117,6 +79,34 @@ def test_every_kind_of_record_comes_back(rotel, scheme, query):
         int(counter["start"]),
         int(counter["end"]),
     )
+
+
+PARTLY = (
+    b'{"partialSuccess": {"rejectedDataPoints": "1", "errorMessage": "no such unit"}}'
+)
+
+
+@pytest.mark.parametrize("scheme", ["otlp", "otlp+json"])
+def test_what_the_server_refuses_is_a_dead_letter_and_the_rest_arrives(
+    tmp_path, scheme
+):
+    # A receiver of our own: rotel takes a request whole or not at all.
+    answers = {"/v1/metrics": PARTLY}
+    kind = {"Content-Type": "application/json"}
+    with HttpReceiver(
+        reply=lambda request: Reply(200, kind, answers.pop(request.path, b"{}"))
+    ) as receiver:
+        with Shop(tmp_path, f"{scheme}://127.0.0.1:{receiver.port}") as shop:
+            assert shop.delivered()
+            ((records, reason),) = shop.dead_letters()
+            shop.ask("record")
+            assert shop.ask("flush 10")
+            ((still, _),) = shop.dead_letters()
+        paths = [request.path for request in receiver.requests]
+
+    assert 1 == records == still
+    assert "no such unit" in reason
+    assert paths.count("/v1/logs") >= 2
 
 
 def test_totals_are_cumulative_on_request(rotel):

@@ -6,9 +6,9 @@ import time
 import brokerservers
 import matrix
 import pytest
-from brokerservers import SENT, Found
+from brokerread import redis_stream as stream
+from brokerservers import SENT
 from recorded import client
-from servers import eventually
 from shop import Shop
 
 from probekit.errors import Forbidden, RetryLater, TooLarge
@@ -28,16 +28,6 @@ def server(tmp_path):
 def asked(server, *words):
     with client("redis").Redis(port=server.port) as connection:
         return connection.execute_command(*words)
-
-
-def stream(server, name="telemetry"):
-    """All entries of a stream as (key, signal, body)."""
-    with client("redis").Redis(port=server.port) as connection:
-        entries = [fields for _, fields in connection.xrange(name)]
-    return Found(
-        (fields[b"key"].decode(), fields[b"signal"].decode(), fields[b"body"])
-        for fields in entries
-    )
 
 
 def url(server, query=""):
@@ -124,23 +114,6 @@ def one_span(span, number):
     batch = sample_batch()
     changed = dataclasses.replace(span, number=number)
     return dataclasses.replace(batch, windows=(), events=(), spans=(changed,))
-
-
-def test_a_server_killed_in_the_middle_loses_and_doubles_nothing(server, tmp_path):
-    with Shop(tmp_path, url(server, "?timeout_s=2")) as shop:
-        shop.tell("spread 10000 5")
-        time.sleep(1.5)
-        server.kill()
-        time.sleep(10)
-        server.start()
-        shop.hear()
-        assert eventually(lambda: shop.ask("flush 10"), 40)
-    found = stream(server)
-    numbers = [event["number"] for _, event in found.events]
-
-    assert 10_000 == found.summed("shop.operations")
-    assert 1000 == len(numbers)
-    assert len(found.keys) == len(set(found.keys))
 
 
 def test_a_server_that_stands_still_holds_nobody_beyond_the_deadline(server):

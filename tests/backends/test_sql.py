@@ -33,6 +33,12 @@ SERVERS = {
 }
 
 
+# SQLite has no connection to lose, makes its file, and adds no constraint later.
+with_a_server = pytest.mark.parametrize(
+    "database", ["mariadb", "postgres"], indirect=True
+)
+
+
 @pytest.fixture(scope="module", params=sorted(SERVERS))
 def database(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp("sql")
@@ -85,35 +91,10 @@ def test_everything_an_application_records_comes_back(database, tmp_path):
     assert SENT == found
 
 
-@pytest.mark.parametrize("name", ["postgres", "mariadb"])
-def test_a_server_that_dies_in_the_middle_loses_and_doubles_nothing(tmp_path, name):
-    with SERVERS[name](tmp_path) as database:
-        with Shop(tmp_path, f"{database.exporter_url}?timeout_s=3") as shop:
-            shop.ask("orders 1000")
-            assert shop.ask("flush 10")
-            database.server.kill()
-            shop.ask("orders 1000")
-            assert not shop.ask("flush 3")
-            database.server.start()
-            shop.ask("orders 500")
-            assert eventually(lambda: shop.ask("flush 10"), 40)
-        counted = database.rows(
-            "SELECT sum(value), max(total) FROM probekit_metrics "
-            "WHERE name = 'shop.operations'"
-        )
-        happened = database.rows(
-            "SELECT count(*) FROM probekit_events WHERE name = 'operation'"
-        )
-
-    assert [(2500, 2500)] == counted
-    assert [(250,)] == happened
-
-
+@with_a_server
 def test_what_the_server_refuses_is_a_dead_letter_and_the_rest_arrives(
     database, tmp_path
 ):
-    if database.server is None:
-        pytest.skip("SQLite adds no constraint to a table that is there")
     build_tables = build(f"{database.exporter_url}?prefix=refusing_")
     build_tables.send(sample_batch())
     build_tables.close()
@@ -190,9 +171,8 @@ def test_many_applications_may_start_at_the_same_moment(database):
     assert [(20,)] == database.rows("SELECT count(*) FROM together_points")
 
 
+@with_a_server
 def test_a_database_that_is_not_there_keeps_the_data(database):
-    if database.server is None:
-        pytest.skip("SQLite makes its file")
     nowhere = database.exporter_url.rpartition("/")[0] + "/nowhere"
     exporter = build(nowhere)
     with pytest.raises(Forbidden, match="nowhere"):
@@ -232,9 +212,8 @@ def test_a_server_that_is_stopped_holds_nobody_beyond_the_deadline(tmp_path, dri
         exporter.close()
 
 
+@with_a_server
 def test_a_connection_that_died_while_idle_costs_no_delivery(database):
-    if database.server is None:
-        pytest.skip("SQLite has no connection to lose")
     exporter = build(f"{database.exporter_url}?prefix=idle_")
     exporter.send(sample_batch())
     database.server.kill()

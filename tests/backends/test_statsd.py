@@ -1,14 +1,10 @@
 """The original StatsD server reads our lines and tells them back."""
 
-import contextlib
-import json
-import re
-import socket
-
 import matrix
 import pytest
-from servers import SERVERS, command, eventually, free_ports, needed, running
+from servers import eventually, free_ports
 from shop import Shop
+from statsdserver import server
 
 from probekit.exporters import build
 from probekit.histogram import Histogram
@@ -18,48 +14,6 @@ from probekit.testing.contract import HOSTILE, hostile_batch, only, sample_batch
 
 pytestmark = pytest.mark.backend
 METRICS = frozenset({"metrics"})
-
-
-class Statsd:
-    """A server and its admin port."""
-
-    def __init__(self, ports):
-        self.udp, self.tcp, self.admin = ports
-
-    def ask(self, word):
-        """What the admin port says: a JavaScript object, turned into a dict."""
-        with socket.create_connection(("127.0.0.1", self.admin), 5) as line:
-            line.sendall(word.encode() + b"\n")
-            text = b""
-            while not text.rstrip().endswith(b"END"):
-                text += line.recv(65536)
-        body = text.decode().replace("END", "").strip()
-        body = re.sub(r"([{,]\s*)([A-Za-z_]\w*):", r'\1"\2":', body)
-        body = re.sub(r"'((?:[^'\\]|\\.)*)'", r'"\1"', body)
-        return json.loads(body)
-
-    def bad_lines(self):
-        return self.ask("counters")["statsd.bad_lines_seen"]
-
-
-@contextlib.contextmanager
-def server(folder, ports):
-    program = needed(SERVERS / "statsd" / "node_modules" / "statsd" / "stats.js")
-    folder.mkdir(exist_ok=True)
-    config = {
-        "servers": [
-            {"server": "./servers/udp", "address": "127.0.0.1", "port": ports[0]},
-            {"server": "./servers/tcp", "address": "127.0.0.1", "port": ports[1]},
-        ],
-        "mgmt_address": "127.0.0.1",
-        "mgmt_port": ports[2],
-        "flushInterval": 3_600_000,
-        "automaticConfigReload": False,
-        "backends": [],
-    }
-    (folder / "config.js").write_text(json.dumps(config))
-    with running([command("node"), program, folder / "config.js"], folder, ports[2]):
-        yield Statsd(ports)
 
 
 @pytest.fixture(scope="module")
@@ -194,26 +148,3 @@ def test_events_and_distributions_arrive_as_datadog_wants_them(tmp_path):
     what = "`statsd:?tags=dogstatsd`"
     matrix.record(what, "a parser of our own (no agent can be had)", sent, found)
     assert sent == found
-
-
-@pytest.mark.parametrize("scheme", ["statsd", "statsd+tcp"])
-def test_what_is_counted_while_the_server_is_away_waits(tmp_path, scheme):
-    ports = free_ports(3)
-    port = ports[0] if scheme == "statsd" else ports[1]
-    with Shop(tmp_path, f"{scheme}://127.0.0.1:{port}") as shop:
-        with server(tmp_path / "first", ports) as first:
-            shop.ask("orders 1000")
-            assert shop.ask("flush 10")
-            eventually(lambda: "shop.operations" in first.ask("counters"))
-            before = first.ask("counters")["shop.operations"]
-        shop.ask("orders 1000")
-        assert not shop.ask("flush 2")
-        with server(tmp_path / "second", ports) as second:
-            shop.ask("orders 500")
-            assert shop.ask("flush 30")
-
-            def counted():
-                return second.ask("counters").get("shop.operations")
-
-            assert 1000 == before
-            assert eventually(lambda: counted() == 1500), counted()

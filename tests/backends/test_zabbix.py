@@ -1,17 +1,15 @@
 """A Zabbix server tells what it has stored of us, through its own API."""
 
-import contextlib
 import dataclasses
 import json
-import sqlite3
 
 import matrix
 import pytest
 from servers import eventually
 from shop import CARTS, ORDERS, TEMPERATURE, VALUES, Shop
-from zabbixserver import zabbix, zabbix_version
+from zabbixserver import arrives, zabbix, zabbix_version
 
-from probekit.errors import Forbidden, RetryLater
+from probekit.errors import Forbidden
 from probekit.exporters import build
 from probekit.exporters.zabbix.template import template
 from probekit.testing.contract import HOSTILE, hostile_batch, only, sample_batch
@@ -30,15 +28,6 @@ SENT = {
 
 
 EVENTS, METRICS = frozenset({"events"}), frozenset({"metrics"})
-
-
-def arrives(exporter, batch):
-    """Whether the server takes it now."""
-    try:
-        exporter.send(batch)
-    except (Forbidden, RetryLater):
-        return False
-    return True
 
 
 @pytest.fixture(scope="module")
@@ -95,34 +84,6 @@ def test_everything_an_application_records_comes_back(server, tmp_path):
     assert SENT == found
 
 
-def test_nothing_is_lost_or_double_while_the_server_is_away(server, tmp_path):
-    name = host(server, "shop-2")
-    with Shop(tmp_path, f"zabbix://127.0.0.1:{server.port}?host={name}") as shop:
-        shop.ask("orders 1000")
-        assert shop.ask("flush 30")
-        server.stop()
-        try:
-            shop.ask("orders 1000")
-            assert not shop.ask("flush 3")
-        finally:
-            server.start()
-        shop.ask("orders 500")
-        assert shop.ask("flush 60")
-
-    def happened():
-        return [
-            json.loads(text)["number"]
-            for text in server.history(name, "probekit.events")
-            if '"operation"' in text
-        ]
-
-    eventually(lambda: len(happened()) >= 250, 20)
-    expected = [*range(0, 1000, 10), *range(0, 1000, 10), *range(0, 500, 10)]
-
-    assert 2500 == server.history(name, "probekit.counter[shop.operations]")[-1]
-    assert sorted(expected) == sorted(happened())
-
-
 def test_what_has_no_item_is_a_dead_letter_and_the_rest_arrives(server, tmp_path):
     name = host(server, "shop-3")
     url = f"zabbix://127.0.0.1:{server.port}?host={name}"
@@ -135,16 +96,14 @@ def test_what_has_no_item_is_a_dead_letter_and_the_rest_arrives(server, tmp_path
         shop.ask("gauge shop.unknown=1")
         shop.ask("record")
         assert shop.ask("flush 30")
-        status = shop.ask("status")
+        ((records, reason),) = shop.dead_letters()
     wanted = {**SENT}
     eventually(lambda: stored(server, name) == wanted, 20)
     totals = server.history(name, "probekit.counter[shop.orders;plan=pro]")
 
     assert wanted == stored(server, name)
     assert [ORDERS, ORDERS] == totals  # of both applications
-    assert 1 == status["details"]["dead_letters"]
-    with contextlib.closing(sqlite3.connect(shop.buffer)) as connection:
-        ((reason,),) = connection.execute("SELECT reason FROM dead_letter").fetchall()
+    assert 1 == records
     assert "probekit.gauge[shop.unknown]" in reason
     assert "processed: 0; failed: 1; total: 1" in reason
 

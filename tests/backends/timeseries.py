@@ -161,7 +161,7 @@ class Victoria:
 
 
 @contextlib.contextmanager
-def victoria_metrics(folder, ports=None):
+def victoria_metrics(folder, ports=None, stop=signal.SIGTERM):
     """A VictoriaMetrics with all listeners; yields a ``Victoria``."""
     program = command("victoria-metrics")
     ports = ports or free_ports(5)
@@ -172,7 +172,7 @@ def victoria_metrics(folder, ports=None):
     ]
     options = ["-retentionPeriod=100y", "-search.latencyOffset=0s"]
     options += ["-search.disableCache", f"-storageDataPath={folder / 'data'}"]
-    with running([program, *listen, *options], folder, ports[0]):
+    with running([program, *listen, *options], folder, ports[0], stop):
         yield Victoria(ports)
 
 
@@ -243,7 +243,7 @@ class Carbon:
 
 
 @contextlib.contextmanager
-def carbon(folder, ports=None):
+def carbon(folder, ports=None, stop=signal.SIGTERM):
     """A carbon-cache; yields a ``Carbon``."""
     program = command("carbon-cache")
     folder.mkdir(parents=True, exist_ok=True)
@@ -255,7 +255,7 @@ def carbon(folder, ports=None):
     )
     options = [f"--config={folder / 'carbon.conf'}", f"--logdir={folder}"]
     options += [f"--pidfile={folder / 'pid'}", "--nodaemon"]
-    with running([program, *options, "start"], folder, ports[0]):
+    with running([program, *options, "start"], folder, ports[0], stop):
         yield Carbon(ports, folder)
 
 
@@ -294,7 +294,10 @@ class Collectd:
         self.port, self._folder, self._log = port, folder, log
 
     def last(self, identifier):
-        """The newest value of ``host/plugin/type-name``; None without one."""
+        """The newest value of ``host/plugin/type-name``; None without one.
+
+        Its threads write in no order; each line begins with its time.
+        """
         host, plugin, name = identifier.split("/")
         lines = [
             line
@@ -303,24 +306,28 @@ class Collectd:
             )
             for line in file.read_text().splitlines()[1:]
         ]
-        return float(lines[-1].split(",")[1]) if lines else None
+        newest = max(lines, key=lambda line: float(line.split(",")[0]), default=",")
+        return float(newest.split(",")[1]) if lines else None
 
     def log(self):
-        """What it has said."""
-        return self._log.read_text("utf-8", "replace")
+        """What it has said, at every start."""
+        return self._log.read_text("utf-8", "replace") if self._log.exists() else ""
 
 
 @contextlib.contextmanager
-def collectd(folder, security="None"):
+def collectd(folder, security="None", port=None, stop=signal.SIGTERM):
     """A collectd whose network user is ``pk`` with the password ``secret``."""
     program = command("collectd")
     folder.mkdir(parents=True, exist_ok=True)
-    (port,) = free_ports(1)
+    port = port or free_ports(1)[0]
     (folder / "auth").write_text("pk: secret\n")
     config = COLLECTD.format(folder=folder, port=port, security=security)
     (folder / "collectd.conf").write_text(config)
     log = folder / "log"
-    with log.open("wb") as output:
+    ready = "entering read-loop"
+    started = Collectd(port, folder, log)
+    before = started.log().count(ready)
+    with log.open("ab") as output:
         server = subprocess.Popen(
             [program, "-f", "-C", folder / "collectd.conf"],
             cwd=folder,
@@ -328,10 +335,9 @@ def collectd(folder, security="None"):
             stderr=subprocess.STDOUT,
         )
     try:
-        started = Collectd(port, folder, log)
-        if not eventually(lambda: "entering read-loop" in started.log()):
+        if not eventually(lambda: started.log().count(ready) > before):
             pytest.fail(started.log())
         yield started
     finally:
-        server.terminate()
+        server.send_signal(stop)
         server.wait(10)

@@ -3,10 +3,8 @@
 import contextlib
 import gzip
 import json
-import random
 import re
 import shutil
-import socket
 import subprocess
 import urllib.request
 from pathlib import Path
@@ -21,6 +19,8 @@ from servers import (
     postgres,
     running,
 )
+
+from probekit.errors import Forbidden, RetryLater
 
 ZABBIX_SQL = Path("/usr/share/zabbix-server-pgsql")
 ZABBIX_FRONTEND = Path("/usr/share/zabbix")
@@ -79,10 +79,16 @@ class Zabbix:
         """Start the server; the database and the API go on without it."""
         config = self._folder / "server.conf"
         arguments = [*self._user, command("zabbix_server"), "-f", "-c", config]
-        log = self._server.enter_context(
-            running(arguments, self._folder / "server", self.port)
-        )
-        eventually(lambda: "trapper #1" in log.read_text("utf-8", "replace"))
+        log = self._folder / "server" / "log"
+
+        def ready():
+            return log.exists() and log.read_text("utf-8", "replace").count(
+                "trapper #1"
+            )
+
+        before = ready()
+        self._server.enter_context(running(arguments, log.parent, self.port))
+        eventually(lambda: ready() > before)
 
     def stop(self):
         """Stop the server."""
@@ -156,6 +162,15 @@ class Zabbix:
         return [float(r["value"]) if kind in {0, 3} else r["value"] for r in rows]
 
 
+def arrives(exporter, batch):
+    """Whether the server takes it now."""
+    try:
+        exporter.send(batch)
+    except (Forbidden, RetryLater):
+        return False
+    return True
+
+
 def zabbix_version():
     """What the program calls itself."""
     said = subprocess.run(
@@ -169,7 +184,7 @@ def zabbix():
     """A Zabbix server on PostgreSQL with its API; yields a ``Zabbix``."""
     needed(command("zabbix_server")), needed(ZABBIX_FRONTEND / "api_jsonrpc.php")
     with postgres() as database, _owned_folder("zabbix") as (folder, user):
-        port, (api,) = _low_port(), free_ports(1)
+        port, api = free_ports(2)
         _load(database)
         settings = {"port": port, "folder": folder, "database": database}
         (folder / "server.conf").write_text(ZABBIX_SERVER.format(**settings))
@@ -186,15 +201,6 @@ def zabbix():
                 yield made
             finally:
                 made.stop()
-
-
-def _low_port():
-    """A free port below 32768: Zabbix listens on no other."""
-    while True:
-        port = random.randrange(20_000, 32_000)
-        with contextlib.suppress(OSError), socket.socket() as tried:
-            tried.bind(("127.0.0.1", port))
-            return port
 
 
 def _load(database):

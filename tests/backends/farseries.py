@@ -1,0 +1,223 @@
+"""The servers of figures as sides of the outage: where to send, and how to ask them.
+
+Each function starts one server, leaves its end to the stack, and says what it has of
+``shop.operations`` and of the events ``operation``.
+"""
+
+import functools
+import json
+import re
+
+import monitors
+import promservers
+import statsdserver
+import timeseries
+from outage import Again, Server, Side
+from servers import free_ports
+
+# What was on its way when a server died that acknowledges nothing: less than two
+# seconds of operations, of which an outage has more than six thousand.
+ON_ITS_WAY = 1300
+
+
+def influxdb(stack, folder):
+    """HTTP, UDP, and the OpenTSDB listener."""
+    ports = free_ports(7)
+    server = Again(functools.partial(timeseries.influxdb, folder, ports))
+    stack.callback(server.kill)
+
+    def summed(database):
+        rows = server.far.rows(
+            'SELECT sum(value) AS v FROM "shop.operations"', database
+        )
+        return rows[0]["v"] if rows else None
+
+    def last():
+        query = 'SELECT last(value) AS v FROM "shop.operations"'
+        rows = server.far.rows(query, "opentsdb")
+        return rows[0]["v"] if rows else None
+
+    def numbers(database):
+        query = "SELECT attributes FROM events WHERE \"name\"='operation'"
+        rows = server.far.rows(query, database)
+        return [json.loads(row["attributes"])["number"] for row in rows]
+
+    def side(backend, url, database, **more):
+        here = functools.partial(numbers, database)
+        return Side(backend, url, functools.partial(summed, database), here, **more)
+
+    home = "127.0.0.1"
+    return Server(
+        f"InfluxDB {timeseries.package_version('influxdb')}",
+        [
+            side("`influxdb:`", f"influxdb://{home}:{ports[0]}/pk", "pk"),
+            side(
+                "`influxdb+udp:`",
+                f"influxdb+udp://{home}:{ports[1]}",
+                "udp",
+                most_lost=ON_ITS_WAY,
+            ),
+            Side("`opentsdb:`", f"opentsdb://{home}:{ports[2]}", last),
+        ],
+        server.kill,
+        server.start,
+    )
+
+
+def victoria_metrics(stack, folder):
+    """OpenTSDB's telnet form."""
+    ports = free_ports(5)
+    server = Again(functools.partial(timeseries.victoria_metrics, folder, ports))
+    stack.callback(server.kill)
+
+    def total():  # two windows of one second stand there in any order
+        found = server.far.values('{__name__="shop.operations"}')
+        return max(found[0][1]) if found else None
+
+    return Server(
+        f"VictoriaMetrics {timeseries.package_version('victoria-metrics')}",
+        [
+            Side(
+                "`opentsdb+telnet:`",
+                f"opentsdb+telnet://127.0.0.1:{ports[1]}",
+                total,
+            )
+        ],
+        server.kill,
+        server.start,
+    )
+
+
+def carbon(stack, folder):
+    """Graphite, three ways into one server."""
+    ports = free_ports(3)
+    server = Again(functools.partial(timeseries.carbon, folder, ports))
+    stack.callback(server.kill)
+
+    def side(scheme, port, prefix):
+        return Side(
+            f"`{scheme}:`",
+            f"{scheme}://127.0.0.1:{port}?prefix={prefix}.",
+            lambda: server.far.last(f"{prefix}.shop.h1.shop.operations"),
+        )
+
+    return Server(
+        f"carbon-cache {timeseries.package_version('graphite-carbon')}",
+        [
+            side("graphite", ports[0], "tcp"),
+            side("graphite+udp", ports[0], "udp"),
+            side("graphite+pickle", ports[1], "pickle"),
+        ],
+        server.kill,
+        server.start,
+    )
+
+
+def prometheus(stack, folder):
+    """Scraped and written to at once; a total that fell would be a reset."""
+    port, scraped = free_ports(2)
+    context = functools.partial(promservers.prometheus, folder, port, scrape=scraped)
+    server = Again(context)
+    stack.callback(server.kill)
+
+    def side(backend, url, job):
+        series = f'shop_operations_total{{job="{job}"}}'
+
+        def total():
+            if server.far.value(f"resets({series}[5m])"):
+                return None
+            return server.far.value(f"max_over_time({series}[5m])")
+
+        return Side(backend, url, total)
+
+    written = f"prometheus-remote-write://127.0.0.1:{port}"
+    return Server(
+        f"Prometheus {timeseries.package_version('prometheus')}",
+        [
+            side("`prometheus:`", f"prometheus://127.0.0.1:{scraped}", "probekit"),
+            side("`prometheus-remote-write:`", written, "shop"),
+        ],
+        server.kill,
+        server.start,
+    )
+
+
+def pushgateway(stack, folder):
+    """The gateway for jobs."""
+    (port,) = free_ports(1)
+    server = Again(functools.partial(promservers.pushgateway, folder, port))
+    stack.callback(server.kill)
+
+    def total():
+        text = timeseries.fetch(f"http://127.0.0.1:{port}/metrics")
+        found = re.search(r"^shop_operations_total\{.*\} (\S+)$", text, re.MULTILINE)
+        return float(found[1]) if found else None
+
+    return Server(
+        f"Pushgateway {timeseries.package_version('prometheus-pushgateway')}",
+        [Side("`pushgateway:`", f"pushgateway://127.0.0.1:{port}", total)],
+        server.kill,
+        server.start,
+    )
+
+
+def statsd(stack, folder):
+    """StatsD over UDP and TCP; its counts die with it, so they are read before."""
+    ports = free_ports(3)
+    server = Again(functools.partial(statsdserver.server, folder, ports))
+    stack.callback(server.kill)
+
+    def side(scheme, port, prefix):
+        def counted():
+            counters = server.far.ask("counters")
+            return float(counters.get(f"{prefix}.shop.operations", 0))
+
+        url = f"{scheme}://127.0.0.1:{port}?prefix={prefix}."
+        more = {"most_lost": ON_ITS_WAY, "held": counted}
+        return Side(f"`{scheme}:`", url, counted, **more)
+
+    sides = [side("statsd", ports[0], "udp"), side("statsd+tcp", ports[1], "tcp")]
+    return Server("statsd (npm) 0.9.0", sides, server.kill, server.start)
+
+
+def ganglia(stack, folder):
+    """Gmond keeps one value of each metric."""
+    (port,) = free_ports(1)
+    server = Again(functools.partial(monitors.gmond, folder, port))
+    stack.callback(server.kill)
+
+    def total():
+        shown = server.far.metrics().get("web1", {}).get("shop.operations_total")
+        return float(shown["VAL"]) if shown else None
+
+    url = f"ganglia://127.0.0.1:{port}?spoof=10.9.8.7:web1&metadata_s=0.5"
+    sides = [Side("`ganglia:`", url, total)]
+    name = f"gmond {monitors.gmond_version()}"
+    return Server(name, sides, server.kill, server.start)
+
+
+def collectd(stack, folder):
+    """Collectd writes down every value."""
+    (port,) = free_ports(1)
+    context = functools.partial(timeseries.collectd, folder, port=port)
+    server = Again(context)
+    stack.callback(server.kill)
+
+    def total():
+        return server.far.last("h1/probekit-shop/derive-shop.operations")
+
+    sides = [Side("`collectd:`", f"collectd://127.0.0.1:{port}", total)]
+    name = f"collectd {timeseries.package_version('collectd-core')}"
+    return Server(name, sides, server.kill, server.start)
+
+
+MAKERS = {
+    "influxdb": influxdb,
+    "victoria-metrics": victoria_metrics,
+    "carbon": carbon,
+    "prometheus": prometheus,
+    "pushgateway": pushgateway,
+    "statsd": statsd,
+    "ganglia": ganglia,
+    "collectd": collectd,
+}
