@@ -14,6 +14,7 @@ from probekit.recording.attributes import clean, encodable, type_name
 from probekit.recording.finish import finished
 from probekit.recording.registry import REGISTRY, Registry
 
+_SHOWN_LIMIT = 80
 _SEVERITIES = range(1, 25)
 
 
@@ -112,7 +113,8 @@ def record_event(
         )
     except Exception as error:
         registry.loss("events", "invalid")
-        notice("event", f"an event was not taken: {type_name(type(error))}: {name!a}")
+        kind, which = type_name(type(error)), _shown(name)
+        notice("event", f"an event was not taken: {kind}: {which}")
         return
     if not (durable and _written(registry, event)):
         registry.events.put(event)
@@ -148,6 +150,13 @@ def _written(registry: Registry, event: Event) -> bool:
     except Exception as error:
         notice("durable", f"an event was queued, not written: {error!r}")
         return False
+
+
+def _shown(name: object) -> str:
+    """A name for people; what is no text is asked nothing."""
+    if isinstance(name, str):
+        return ascii(encodable(name, _SHOWN_LIMIT))
+    return type_name(type(name))
 
 
 def _severity(severity: int) -> int:

@@ -7,6 +7,7 @@ every class of this room takes a registry as an argument.
 """
 
 import os
+import sys
 from collections.abc import Callable
 from threading import Lock, RLock
 from time import perf_counter
@@ -198,9 +199,9 @@ class Registry:
         """
         into = Harvest(series=self.table.series)
         with self._lock:
-            if not self._busy:  # else this thread, one frame up
-                self._busy = True
+            if not (self._busy and self._is_inside()):
                 try:
+                    self._busy = True  # inside: an interrupt may come at any line
                     self._harvest(into)
                 finally:
                     self._busy = False
@@ -308,15 +309,28 @@ class Registry:
         if not lock.acquire(blocking=False):
             return 0
         try:
-            if self._busy:
+            if self._busy and self._is_inside():
                 return 0
-            self._busy = True
             try:
+                self._busy = True
                 return self._fold(handles, most)
             finally:
                 self._busy = False
         finally:
             lock.release()
+
+    @staticmethod
+    def _is_inside() -> bool:
+        """Whether this thread, some frames up, is draining or folding already.
+
+        The flag alone may be left behind by an interrupt in the line that clears it.
+        """
+        frame = sys._getframe(1).f_back  # noqa: SLF001 - the caller's caller
+        while frame is not None:
+            if frame.f_code in _HOLDERS:
+                return True
+            frame = frame.f_back
+        return False
 
     def _fold(self, handles: "list[Handle]", most: int) -> int:
         self._losses.fold()
@@ -367,6 +381,8 @@ class Registry:
     def _refuser(self, signal: Signal) -> Callable[[], None]:
         return lambda: self._losses.add(signal, "queue_full")
 
+
+_HOLDERS = (Registry.drain.__code__, Registry._try_fold.__code__)  # noqa: SLF001
 
 REGISTRY = Registry()
 REGISTRY.enabled = not is_disabled()
