@@ -8,6 +8,7 @@ time.
 
 import contextlib
 import json
+import re
 import subprocess
 import sys
 import time
@@ -18,6 +19,7 @@ import sqlalchemy as sa
 from servers import SERVERS, needed
 
 from probekit.center.dashboards.grafana import dashboard
+from probekit.center.dashboards.kibana import saved_objects
 
 STEP_S = 2
 
@@ -131,6 +133,56 @@ def _aggregation(metric):
     else:
         made = {"field": metric["field"]}
     return metric["id"], {metric["type"]: made}
+
+
+def kibana(server):
+    """Title → lines of every visualisation that Kibana would draw; no Kibana either.
+
+    A visualisation of the time series builder says filter, split and metrics; KQL's
+    words are those of a query string in capitals.
+    """
+    found = {}
+    for each in saved_objects():
+        if each["type"] == "visualization":
+            model = json.loads(each["attributes"]["visState"])["params"]
+            title = each["attributes"]["title"].rpartition(", ")[0]
+            label = model["series"][0]["label"]
+            found[title.partition(": ")[2], label] = _visualised(server, model)
+    return found
+
+
+def _visualised(server, model):
+    (series,) = model["series"]
+    metrics = dict(_builder_metric(metric) for metric in series["metrics"])
+    steps = {"field": model["time_field"], "fixed_interval": f"{STEP_S}s"}
+    inner = {"steps": {"date_histogram": steps, "aggs": metrics}}
+    split = series["split_mode"] == "terms"
+    if split:
+        terms = {"field": series["terms_field"], "size": int(series["terms_size"])}
+        inner = {"split": {"terms": terms, "aggs": inner}}
+    words = model["filter"]["query"]
+    query = re.sub(r"\b(and|or|not)\b", lambda word: word[0].upper(), words)
+    answer = server.ask(
+        f"/{model['index_pattern'].replace('*', 'default')}/_search",
+        {"size": 0, "query": {"query_string": {"query": query}}, "aggs": inner},
+    )["aggregations"]
+    groups = answer["split"]["buckets"] if split else [{"key": "", **answer}]
+    shown = series["metrics"][-1]["id"]
+    return _lines(
+        (group["key"], step.get(shown, {}).get("value"))
+        for group in groups
+        for step in group["steps"]["buckets"]
+    )
+
+
+def _builder_metric(metric):
+    if metric["type"] == "cumulative_sum":
+        return metric["id"], {"cumulative_sum": {"buckets_path": metric["field"]}}
+    if metric["type"] != "math":
+        return metric["id"], {metric["type"]: {"field": metric["field"]}}
+    paths = {each["name"]: each["field"] for each in metric["variables"]}
+    script = metric["script"].replace("params._interval", str(1000 * STEP_S))
+    return metric["id"], {"bucket_script": {"buckets_path": paths, "script": script}}
 
 
 def opentsdb(server, target):

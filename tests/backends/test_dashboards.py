@@ -1,4 +1,4 @@
-"""Every panel of every Grafana dashboard shows what the stores were really sent."""
+"""Every panel of every dashboard shows what the stores were really sent."""
 
 import contextlib
 
@@ -36,6 +36,10 @@ class Stores:
         if store not in self._shown:
             self._shown[store] = self._ask(store)
         return self._shown[store]
+
+    def kibana(self):
+        """(section, title) → line → numbers of Kibana's visualisations."""
+        return dashboards.kibana(self._servers["elasticsearch"])
 
     def _ask(self, store):
         server, asked = self._servers[store], dashboards.panels(store)
@@ -125,3 +129,13 @@ def test_the_mean_of_a_duration_is_a_duration(stores, store):
 
     assert 0 < max(means) <= 10 * max(worst)
     assert max(means) < 0.1
+
+
+def test_no_visualisation_of_kibana_is_empty_and_rates_add_up(stores):
+    shown = stores.kibana()
+    (business,) = shown["Business", "Rate per second"].values()
+
+    assert [] == [title for title, lines in shown.items() if not any(lines.values())]
+    assert stores.orders == pytest.approx(STEP_S * sum(business))
+    assert ["shop.orders"] == list(shown["Business", "Total"])
+    assert stores.orders == shown["Business", "Total"]["shop.orders"][-1]

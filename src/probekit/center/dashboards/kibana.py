@@ -153,8 +153,10 @@ def _metrics(question: Question, title: str) -> "list[Json]":
     if question.ask == "p95":  # of the windows within a step: the worst one
         return [_metric("max", "p95", title)]
     if question.ask == "level":
-        if question.kind == "counter":
-            return [_metric("max", "total", title)]
+        if question.kind == "counter":  # of all series, since the time shown began
+            added = _metric("sum", "value", title)
+            summed = {"id": _id("metric", f"{title} total"), "type": "cumulative_sum"}
+            return [added, {**summed, "field": added["id"]}]
         return [_metric("avg", "value", title)]
     if question.ask == "mean":
         both = [_metric("sum", "sum", title), _metric("sum", "count", title)]
