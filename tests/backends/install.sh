@@ -60,11 +60,13 @@ npm_package grafana typescript@5
 # nobody needs its web server, its drawing and the time it takes to install them
 if [ ! -d "$servers/graphite-web" ]; then
     echo "» apt: graphite-web, unpacked"
-    package_lists
     packages=$(mktemp -d)
-    (cd "$packages" && apt-get -q download graphite-web python3-asgiref python3-django \
-        python3-django-tagging python3-pyparsing python3-simplejson python3-six \
-        python3-sqlparse python3-tz python3-urllib3 >/dev/null 2>&1)
+    download() {
+        (cd "$packages" && apt-get -q download graphite-web python3-asgiref \
+            python3-django python3-django-tagging python3-pyparsing python3-simplejson \
+            python3-six python3-sqlparse python3-tz python3-urllib3 >/dev/null 2>&1)
+    }
+    download || { package_lists; download; }
     for package in "$packages"/*.deb; do dpkg -x "$package" "$servers/graphite-web"; done
     rm -rf "$packages"
 fi

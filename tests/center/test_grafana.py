@@ -83,11 +83,15 @@ def compiler():
     home = Path(servers) / "grafana"
     program = home / "node_modules" / "typescript" / "bin" / "tsc"
     if shutil.which("node") is None or not program.exists():
-        reason = "@grafana/schema is not installed: run tests/backends/install.sh"
-        if os.environ.get("CI"):
-            pytest.fail(reason)
-        pytest.skip(reason)
+        missing("@grafana/schema")
     return home, program
+
+
+def missing(what):
+    reason = f"{what} is not installed: run tests/backends/install.sh"
+    if os.environ.get("CI"):
+        pytest.fail(reason)
+    pytest.skip(reason)
 
 
 @pytest.mark.backend
@@ -133,7 +137,7 @@ def test_grafanas_own_types_refuse_a_wrong_one():
 def test_promtool_parses_every_query(tmp_path):
     program = shutil.which("promtool")
     if program is None:
-        pytest.skip("promtool is not installed: run tests/backends/install.sh")
+        missing("promtool")
     rules = [
         {"record": f"r{index}", "expr": _filled(p["targets"][0]["expr"])}
         for index, p in enumerate(panels("prometheus"))
