@@ -1,10 +1,14 @@
 """A buffer recovers from whatever happens to its file, and the books know the loss."""
 
 import random
+import shutil
+import sqlite3
 
 import pytest
 
+from probekit.buffer.copybook import path_of
 from probekit.buffer.fold import Fold
+from probekit.buffer.places import aside
 from probekit.buffer.segments import SegmentWriter
 from probekit.buffer.store import Store
 from probekit.errors import BufferFailed
@@ -181,3 +185,124 @@ def test_pages_torn_under_a_running_leader_cost_nothing_without_a_number(house, 
     house.deliver()
 
     house.check()
+
+
+@pytest.mark.parametrize("while_running", [True, False])
+def test_an_older_copy_of_the_buffer_is_noticed_and_repeats_nothing(
+    house, tmp_path, while_running
+):
+    """D6: somebody restores a backup of the one file."""
+    house.record(10)
+    house.settle()
+    checkpoint(house)
+    backup = tmp_path / "backup.db"
+    shutil.copy(house.path, backup)
+    house.deliver()
+    house.record(10)
+    house.settle()
+    if not while_running:
+        house.store.dispose()
+    for name in ("buffer.db-wal", "buffer.db-shm", "buffer.db"):
+        house.path.with_name(name).unlink(missing_ok=True)
+    shutil.copy(backup, house.path)
+    if not while_running:
+        house.lead()
+    house.record(5)
+    house.settle()
+    house.deliver()
+
+    books = house.check()
+    assert all(account.dropped == {"lost": 10} for account in books.values())
+
+
+def test_a_deleted_buffer_is_counted_as_lost_and_numbers_go_on(house):
+    """D6: what had not been delivered when the file was deleted has a number."""
+    house.record(10)
+    house.settle()
+    house.deliver()
+    house.record(7)
+    last = house.settle()
+    house.store.dispose()
+    for name in ("buffer.db-wal", "buffer.db-shm", "buffer.db"):
+        house.path.with_name(name).unlink(missing_ok=True)
+    house.lead()
+    house.record(3)
+
+    assert last < house.settle()
+    house.deliver()
+    books = house.check()
+    assert all(account.dropped == {"lost": 7} for account in books.values())
+
+
+@pytest.mark.parametrize("with_books", [True, False])
+@pytest.mark.parametrize("cut", range(3))
+def test_power_loss_costs_at_most_what_came_after_the_last_checkpoint(
+    house, tmp_path, cut, with_books
+):
+    """D10: the disk afterwards is what was synced; the log and later files are gone."""
+    shadow = tmp_path / "shadow.db"
+    for turn in range(3):
+        house.record(6)
+        house.settle()
+        house.deliver()
+        if turn <= cut:
+            checkpoint(house)
+            shutil.copy(house.path, shadow)
+    house.store.dispose()
+    for name in ("buffer.db-wal", "buffer.db-shm"):
+        house.path.with_name(name).unlink(missing_ok=True)
+    shutil.copy(shadow, house.path)
+    if not with_books:
+        path_of(house.path).write_bytes(b"")  # renamed, and never written
+    house.sums, house.events, house.spans = {}, [], []
+    house.lead()
+    house.record(4)
+    house.settle()
+    house.deliver()
+    books = house.patiently(house.store.status).accounts
+
+    assert {n: n + 1.0 for n in range(18, 22)}.items() <= house.sums.items()
+    for account in books.values():
+        dropped = sum(account.dropped.values())
+        assert account.recorded == account.delivered + account.stored + dropped
+    if with_books:
+        assert 22 == books["events"].recorded
+
+
+def test_rows_of_an_older_file_get_their_checksums(tmp_path):
+    """A file of version 1 is brought up to this one, and delivered."""
+    house = House(tmp_path)
+    house.record(5)
+    house.settle()
+    house.store.dispose()
+    with sqlite3.connect(house.path) as connection:
+        for table in ("series", "window", "point", "event", "span", "segment"):
+            connection.execute(f"ALTER TABLE {table} DROP COLUMN crc")
+        connection.execute("PRAGMA user_version = 1")
+        connection.execute("DELETE FROM meta WHERE key = 'stamp'")
+    connection.close()
+    path_of(house.path).unlink()
+    house.lead()
+    house.deliver()
+
+    house.check()
+    assert [] == aside(house.path)
+    house.close()
+
+
+@pytest.mark.parametrize("wound_with", ["first", "cut"])
+def test_a_buffer_that_cannot_be_recognised_any_more_is_still_ours(house, wound_with):
+    """Its first page is gone, or all but a few bytes: it is set aside, not left."""
+    house.record(10)
+    house.settle()
+    checkpoint(house)
+    house.store.dispose()
+    if wound_with == "first":
+        wound(house.path, random.Random(1), ["first"])
+    else:
+        house.path.write_bytes(house.path.read_bytes()[:100])
+    house.lead()
+    house.deliver()
+
+    house.check()
+    assert 1 == len(aside(house.path))

@@ -4,7 +4,8 @@
  *   FAULTIO_CALLS  letters: w write, p pwrite, s fsync and fdatasync, t ftruncate
  *   FAULTIO_AT     the first call that fails, from 1 on; 0 for none
  *   FAULTIO_TIMES  how many calls fail; 0 for all that follow
- *   FAULTIO_DO     an errno, or -1: write half, or -2: SIGKILL in the middle
+ *   FAULTIO_DO     an errno, or -1: write half, or -2: SIGKILL in the middle, or
+ *                  below -2: so many milliseconds late
  *   FAULTIO_COUNT  a file that learns at each call how many there were
  *   FAULTIO_ARMED  calls count only once this file exists
  *   FAULTIO_FREE   no thread can be started until this file exists
@@ -26,6 +27,10 @@
 #define KILL (-2)
 
 static atomic_long seen;
+
+static void late(long what) {
+    if (what < KILL) usleep((useconds_t)(-what) * 1000);
+}
 
 #define REAL(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
 
@@ -70,6 +75,7 @@ ssize_t write(int fd, const void *data, size_t size) {
     if (what > 0) { errno = (int)what; return -1; }
     if (what == HALF && size > 1) return REAL(write)(fd, data, size / 2);
     if (what == KILL) { REAL(write)(fd, data, size / 2); raise(SIGKILL); }
+    late(what);
     return REAL(write)(fd, data, size);
 }
 
@@ -78,6 +84,7 @@ static ssize_t positioned(int fd, const void *data, size_t size, off_t at) {
     if (what > 0) { errno = (int)what; return -1; }
     if (what == HALF && size > 1) return REAL(pwrite)(fd, data, size / 2, at);
     if (what == KILL) { REAL(pwrite)(fd, data, size / 2, at); raise(SIGKILL); }
+    late(what);
     return REAL(pwrite)(fd, data, size, at);
 }
 
@@ -91,6 +98,7 @@ ssize_t pwrite64(int fd, const void *data, size_t size, off64_t at) {
 static int plain(long what) {
     if (what == KILL) raise(SIGKILL);
     if (what > 0) { errno = (int)what; return -1; }
+    late(what);
     return 0;
 }
 

@@ -10,7 +10,9 @@ from probekit.buffer.locks import make_private_directory, open_private
 _KEPT_ASIDE = 3
 _NETWORK = frozenset(
     {"nfs", "nfs4", "cifs", "smb2", "smb3", "smbfs", "afs", "ceph", "lustre"}
-    | {"fuse.sshfs", "fuse.glusterfs"},
+    | {"9p", "beegfs", "coda", "davfs", "gfs2", "glusterfs", "gpfs", "ncpfs", "ocfs2"}
+    | {f"fuse.{name}" for name in ("ceph", "davfs2", "gcsfuse", "glusterfs", "rclone")}
+    | {f"fuse.{name}" for name in ("s3fs", "smbnetfs", "sshfs", "vmhgfs-fuse")},
 )
 
 
@@ -71,6 +73,7 @@ def unsuitable_filesystem(path: Path, mounts: str = "/proc/self/mounts") -> str:
         lines = Path(mounts).read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return ""
+    path = path.parent.resolve() / path.name  # what a link leads to
     best, kind = "", ""
     for line in lines:
         _, mount, found, *_ = [*line.split(" "), "", "", ""]

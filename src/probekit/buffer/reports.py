@@ -7,6 +7,7 @@ from pathlib import Path
 from probekit.buffer import accounts, cursors
 from probekit.buffer.meta import read_meta
 from probekit.buffer.status import BufferStatus, ExporterStatus
+from probekit.errors import BufferCorrupt
 from probekit.model import Signal
 
 
@@ -15,7 +16,23 @@ def status_of(
     path: "Path | None",
     now_ns: int,
 ) -> BufferStatus:
-    """The books, the cursors, the sizes."""
+    """The books, the cursors, the sizes.
+
+    Raises:
+        BufferCorrupt: There is something else in the tables than what was written.
+
+    """
+    try:
+        return _status_of(connection, path, now_ns)
+    except (TypeError, ValueError, LookupError) as error:
+        raise BufferCorrupt(f"{path} cannot be read: {error!r}") from error
+
+
+def _status_of(
+    connection: sqlite3.Connection,
+    path: "Path | None",
+    now_ns: int,
+) -> BufferStatus:
     beat_ns = int(read_meta(connection, "leader_beat_unix_ns", 0))
     names = connection.execute("SELECT exporter FROM cursor ORDER BY exporter")
     exporters = [_exporter(connection, name, now_ns) for (name,) in names.fetchall()]
