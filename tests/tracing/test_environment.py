@@ -105,10 +105,6 @@ def test_requests_and_what_they_ask_a_database_are_traces(program):
     for trace_id, span_id, *_, attributes in statements:
         assert trace_id == requests[asked_by(span_id, spans)][0]
         assert "sqlite" == json.loads(attributes)["db.system.name"]
-
-
-def test_without_the_variable_there_are_requests_and_no_spans(program):
-    assert [] == ran(program)
     assert [(30,)] == program.sql(
         "SELECT sum(count) FROM series WHERE name = 'http.server.request.duration'"
     )
