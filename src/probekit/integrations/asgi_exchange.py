@@ -64,8 +64,9 @@ class AsgiExchange(Exchange):
         receive: The server's own.
     """
 
+    __slots__ = ("_answered_s", "_root", "_routes", "_scope", "_send", "receive")
+
     _metrics: AsgiMetrics
-    _answered_s = 0.0
 
     def __init__(
         self,
@@ -76,7 +77,8 @@ class AsgiExchange(Exchange):
         routes: Routes,
     ) -> None:
         """Begin: the request counts as active from here to its end."""
-        super().__init__(_environ_of(scope), send, metrics, None)
+        self.begin(_environ_of(scope), metrics)
+        self._answered_s = 0.0
         self.receive = receive
         self._send = send
         self._scope = scope
@@ -90,7 +92,7 @@ class AsgiExchange(Exchange):
         try:
             kind = message["type"]
             if kind == "http.response.start":
-                self._status = str(message["status"])
+                self.status = str(message["status"])
                 self.streamed = True  # an error cannot change the status any more
             elif kind == "http.response.body":
                 if not message.get("more_body"):
@@ -103,15 +105,15 @@ class AsgiExchange(Exchange):
     def matched(self, rule: Any) -> None:
         """Keep the template of the rule that Quart's router chose."""
         mount = self._scope.get("root_path", "")[len(self._root) :]
-        self._route = "" if rule is None else mount + rule.rule
+        self.route = "" if rule is None else mount + rule.rule
 
     def leave(self) -> None:
         """End because the application has returned."""
         try:
             if self._answered_s:
                 self._tell_background()
-            elif not self._status:
-                self._status = _NOT_ANSWERED
+            elif not self.status:
+                self.status = _NOT_ANSWERED
             if self._over and self._token is not None:
                 left(self._token)
             if self._stays and self._span is not None:
@@ -129,9 +131,11 @@ class AsgiExchange(Exchange):
 
     def end(self) -> None:
         """Record the duration, until the answer was complete; once."""
-        if self._answered_s and not self._over:
-            self._began_s += perf_counter() - self._answered_s
-        super().end()
+        if not self._over:
+            if self._answered_s:
+                self._began_s += perf_counter() - self._answered_s
+            self._look_for_route()
+            super().end()
         self._scope.pop(KEY, None)  # breaks the cycle between the two
 
     def _answered(self) -> None:
@@ -139,7 +143,7 @@ class AsgiExchange(Exchange):
             return
         self._answered_s = perf_counter()
         # Starlette answers with a 500 first and lets the error out afterwards.
-        if not self._status.startswith("5"):
+        if not self.status.startswith("5"):
             # What goes on after the answer belongs to the caller's trace still.
             token, self._token = self._token, None
             self._stays = True
@@ -151,10 +155,14 @@ class AsgiExchange(Exchange):
         if seconds >= BACKGROUND_FROM_S:
             self._metrics.background(seconds, self._answer())
 
-    def _answer(self) -> Answer:
-        if not self._route:
-            self._route = self._routes.template(self._scope, self._root, self._status)
-        return super()._answer()
+    def note(self, error: BaseException) -> None:
+        """Record an exception that nobody handled, once."""
+        self._look_for_route()
+        super().note(error)
+
+    def _look_for_route(self) -> None:
+        if not self.route:
+            self.route = self._routes.template(self._scope, self._root, self.status)
 
 
 def _environ_of(scope: "MutableMapping[str, Any]") -> "dict[str, Any]":

@@ -22,7 +22,7 @@ from probekit.integrations.http import (
     excluded_paths,
     share_trace_ids,
 )
-from probekit.integrations.wsgi_exchange import KEY, Exchange, Stream
+from probekit.integrations.wsgi_exchange import KEY, Exchange, Stream, is_aside
 from probekit.notice import notice
 from probekit.recording.quiet import is_disabled
 
@@ -89,54 +89,54 @@ class Probekit:
         from probekit.integrations.flask_hooks import attach
 
         share_trace_ids()
+        # Middleware in between may answer by itself, or change what Flask answers.
+        tells = getattr(app.wsgi_app, "__func__", None) is flask.Flask.wsgi_app
         attach(app)
-        watch = Watch(app, self._excluded)
-        app.wsgi_app = watch  # type: ignore[method-assign]
+        app.wsgi_app = watched(  # type: ignore[method-assign]
+            app,
+            self._excluded,
+            tells=tells,
+        )
 
 
-class Watch:
-    """The application's WSGI callable, with a clock around it."""
+def watched(
+    app: "Flask",
+    excluded: "re.Pattern[str] | None",
+    *,
+    tells: bool,
+) -> "Callable[..., Iterable[bytes]]":
+    """Make *app*'s WSGI callable, middleware included, one with a clock around it.
 
-    __slots__ = ("_app", "_excluded", "_inner", "_metrics")
+    A function in a function: Python calls it without the way through ``__call__`` that
+    an object would need, and every request would pay.
 
-    def __init__(self, app: "Flask", excluded: "re.Pattern[str] | None") -> None:
-        """Stand in front of *app*'s present WSGI callable, middleware included."""
-        self._app = app
-        self._inner: Callable[..., Iterable[bytes]] = app.wsgi_app
-        self._excluded = excluded
-        self._metrics = ServerMetrics()
+    Args:
+        app: The application.
+        excluded: Paths that are not recorded.
+        tells: Whether hooks tell the route and the status of every answer.
 
-    def __call__(
-        self,
+    """
+    inner: Callable[..., Iterable[bytes]] = app.wsgi_app
+    metrics = ServerMetrics()
+
+    def wsgi_app(
         environ: "dict[str, Any]",
         start_response: "Callable[..., Any]",
     ) -> "Iterable[bytes]":
-        """Answer as the application does.
-
-        Threads:
-            Any; never waits.
-
-        """
-        excluded = self._excluded
+        # An application inside an application is a part of the same request.
+        if KEY in environ or (excluded is not None and is_aside(excluded, environ)):
+            return inner(environ, start_response)
+        exchange = Exchange()
         try:
-            # An application inside an application is a part of the same request.
-            aside = KEY in environ or (
-                excluded is not None and excluded.match(environ.get("PATH_INFO", ""))
-            )
-            if not aside:
-                exchange = Exchange(
-                    environ,
-                    start_response,
-                    self._metrics,
-                    self._app.url_map,
-                )
+            exchange.begin(environ, metrics)
+            exchange.url_map = app.url_map
+            if not tells:
+                exchange.head = start_response
+                start_response = exchange.start_response
         except Exception:
             notice("flask-begin", "probekit: a Flask request could not be watched")
-            aside = True
-        if aside:
-            return self._inner(environ, start_response)
         try:
-            body = self._inner(environ, exchange.start_response)
+            body = inner(environ, start_response)
         except BaseException as error:
             exchange.fail(error)
             raise
@@ -144,3 +144,5 @@ class Watch:
             return Stream(body, exchange)
         exchange.end()
         return body
+
+    return wsgi_app

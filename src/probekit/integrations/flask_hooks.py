@@ -13,41 +13,54 @@ from flask import Flask, Response, got_request_exception, has_request_context, r
 from probekit.integrations.wsgi_exchange import KEY, Exchange
 from probekit.notice import notice
 
+_current: "Callable[[], Any]" = request._get_current_object  # type: ignore[attr-defined]  # noqa: SLF001 - Werkzeug documents it
+
 
 def attach(app: Flask) -> None:
-    """Look at every answer of *app* that is streamed, and at every unhandled error."""
+    """Look at every answer of *app*, and at every unhandled error."""
     app.full_dispatch_request = _watched(  # type: ignore[method-assign]
         app.full_dispatch_request,
+    )
+    app.handle_exception = _watched(  # type: ignore[method-assign]
+        app.handle_exception,
     )
     got_request_exception.connect(note_exception, app)
 
 
-def _watched(dispatch: "Callable[..., Response]") -> "Callable[..., Response]":
-    def full_dispatch_request(*arguments: Any) -> Response:
+def _watched(answer: "Callable[..., Response]") -> "Callable[..., Response]":
+    def watched(*arguments: Any) -> Response:
         try:
-            response = dispatch(*arguments)
+            response = answer(*arguments)
         except Exception:  # comes back as Flask's signal
             raise
         except BaseException:  # a worker's timeout is a SystemExit
             _exchange()
             raise
-        if response.response.__class__ is not list:
-            _note_stream(response)
+        try:
+            asked = _current()
+            exchange = asked.environ.get(KEY)
+            if exchange is not None:
+                rule = asked.url_rule
+                if rule is not None and rule.map is exchange.url_map:
+                    exchange.route = rule.rule  # a frame less than the next line
+                else:
+                    exchange.matched(rule)
+                exchange.status = response.status[:3]
+                if response.response.__class__ is not list:
+                    _note_stream(exchange, response)
+        except Exception:
+            notice("flask-answer", "probekit: a Flask response could not be looked at")
         return response
 
-    return full_dispatch_request
+    return watched
 
 
-def _note_stream(response: Response) -> None:
-    try:
-        exchange = _exchange()
-        if exchange is not None and response.is_streamed:
-            # A file that is passed through belongs to the server, which may have
-            # quicker ways to send it; wrapped, it would lose them.
-            exchange.streamed = not response.direct_passthrough
-            exchange.length_bytes = response.content_length
-    except Exception:
-        notice("flask-answer", "probekit: a Flask response could not be looked at")
+def _note_stream(exchange: Exchange, response: Response) -> None:
+    if response.is_streamed:
+        # A file that is passed through belongs to the server, which may have
+        # quicker ways to send it; wrapped, it would lose them.
+        exchange.streamed = not response.direct_passthrough
+        exchange.length_bytes = response.content_length
 
 
 def note_exception(_app: Flask, exception: BaseException, **_: Any) -> None:

@@ -42,8 +42,8 @@ def _described(exchange: "Exchange", began_s: float) -> Operation:
 
 def _route_of(exchange: Any) -> str:
     """The route, as far as the framework's router has come; empty before it."""
-    if exchange._route:  # noqa: SLF001 - as above
-        return str(exchange._route)  # noqa: SLF001
+    if exchange.route:
+        return str(exchange.route)
     request = getattr(exchange, "request", None)
     if request is not None and hasattr(request, "resolver_match"):
         from probekit.integrations.django.routes import template_of
@@ -60,5 +60,5 @@ def _route_of(exchange: Any) -> str:
     if rule is None:
         return str(getattr(bottle, "rule", ""))
     mount = environ.get("SCRIPT_NAME", "")[len(exchange._mount) :]  # noqa: SLF001
-    is_whole = rule.map is exchange._url_map  # noqa: SLF001
+    is_whole = rule.map is exchange.url_map
     return str(rule.rule if is_whole else mount + rule.rule)

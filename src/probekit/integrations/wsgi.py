@@ -14,12 +14,11 @@ from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias
 
 from probekit.integrations.http import (
-    Answer,
     ServerMetrics,
     excluded_paths,
     share_trace_ids,
 )
-from probekit.integrations.wsgi_exchange import KEY, Exchange, Stream
+from probekit.integrations.wsgi_exchange import KEY, Exchange, Stream, is_aside
 from probekit.notice import notice
 from probekit.recording.quiet import is_disabled
 
@@ -85,9 +84,21 @@ class ProbekitMiddleware:
             Any; never waits.
 
         """
-        exchange = self._begun(environ, start_response)
-        if exchange is None:
+        excluded = self._excluded
+        # An application inside an application is a part of the same request.
+        if (
+            self._is_off
+            or KEY in environ
+            or (excluded is not None and is_aside(excluded, environ))
+        ):
             return self.app(environ, start_response)
+        exchange = _RoutedExchange()
+        try:
+            exchange.route_of = self._route
+            exchange.head = start_response
+            exchange.begin(environ, self._metrics)
+        except Exception:
+            notice("wsgi-begin", "probekit: a request could not be watched")
         try:
             body = self.app(environ, exchange.start_response)
         except BaseException as error:
@@ -99,54 +110,34 @@ class ProbekitMiddleware:
         exchange.streamed = True
         return Stream(body, exchange)
 
-    def _begun(
-        self,
-        environ: Environ,
-        start_response: "Callable[..., Any]",
-    ) -> "_RoutedExchange | None":
-        try:
-            # An application inside an application is a part of the same request.
-            if self._is_off or KEY in environ:
-                return None
-            excluded = self._excluded
-            if excluded is not None and excluded.match(environ.get("PATH_INFO", "")):
-                return None
-            return _RoutedExchange(environ, start_response, self._metrics, self._route)
-        except Exception:
-            notice("wsgi-begin", "probekit: a request could not be watched")
-            return None
-
 
 class _RoutedExchange(Exchange):
     """An exchange that looks for the route where no framework has told it."""
 
-    def __init__(
-        self,
-        environ: Environ,
-        start_response: "Callable[..., Any]",
-        metrics: ServerMetrics,
-        route: "RouteOf | None",
-    ) -> None:
-        super().__init__(environ, start_response, metrics, None)
-        self._route_of = route
+    __slots__ = ("route_of",)
 
-    def _answer(self) -> Answer:
-        if not self._route:
-            self._route = self._found_route()
-        return super()._answer()
+    route_of: "RouteOf | None"
 
-    def _found_route(self) -> str:
-        environ = self._environ
-        bottle = environ.get("bottle.route")
+    def note(self, error: BaseException) -> None:
+        self._look_for_route()
+        super().note(error)
+
+    def end(self) -> None:
+        if not self._over:
+            self._look_for_route()
+            super().end()
+
+    def _look_for_route(self) -> None:
+        if self.route:
+            return
+        bottle = self._environ.get("bottle.route")
         if bottle is not None:
-            return str(getattr(bottle, "rule", ""))
-        if self._route_of is None:
-            return ""
-        try:
-            return str(self._route_of(environ) or "")
-        except Exception as error:
-            notice("wsgi-route-of", f"the given route function failed: {error!r}")
-            return ""
+            self.route = str(getattr(bottle, "rule", ""))
+        elif self.route_of is not None:
+            try:
+                self.route = str(self.route_of(self._environ) or "")
+            except Exception as error:
+                notice("wsgi-route-of", f"the given route function failed: {error!r}")
 
 
 def _is_file(body: object, environ: Environ) -> bool:

@@ -15,7 +15,7 @@ from probekit.integrations.django.database import (
     has_databases,
     watch_connections,
 )
-from probekit.integrations.django.routes import template_of
+from probekit.integrations.django.routes import TEMPLATES, template_of
 from probekit.integrations.django.settings import apply_settings, excluded
 from probekit.integrations.django.visit import (
     FullVisit,
@@ -24,7 +24,6 @@ from probekit.integrations.django.visit import (
     Watched,
     environ_of,
     exchange_of,
-    tells_nobody,
 )
 from probekit.integrations.http import ServerMetrics, share_trace_ids
 from probekit.integrations.wsgi_exchange import KEY
@@ -91,9 +90,9 @@ class ProbekitMiddleware:
         environ = request.META
         if self._is_plain and SCHEME in environ and KEY not in environ:
             try:
-                plain = Visit(environ, tells_nobody, self._metrics, None)
-                plain.request = request
-                visit = plain
+                visit = Visit()
+                visit.request, visit.tally = request, None
+                visit.begin(environ, self._metrics)
             except Exception:
                 notice("django-begin", "probekit: a request could not be watched")
         else:
@@ -105,7 +104,7 @@ class ProbekitMiddleware:
         except BaseException as error:
             visit.fail(error)
             raise
-        return _ended(visit, response)
+        return _ended(visit, request, response)
 
     async def _serve(self, request: Any) -> Any:
         visit = self._begun(request)
@@ -116,7 +115,7 @@ class ProbekitMiddleware:
         except BaseException as error:
             visit.fail(error)
             raise
-        return _ended(visit, response)
+        return _ended(visit, request, response)
 
     def _begun(self, request: Any) -> "Watched | None":
         try:
@@ -128,16 +127,22 @@ class ProbekitMiddleware:
                 return Guest(request, outer, self._database)
             ask_django = self._asks_django or SCHEME not in request.META
             environ = environ_of(request) if ask_django else request.META
-            return FullVisit(request, environ, self._metrics, self._database)
+            visit = FullVisit()
+            visit.request, visit.tally = request, None
+            visit.enter(environ, self._metrics, self._database)
+            return visit
         except Exception:
             notice("django-begin", "probekit: a request could not be watched")
             return None
 
 
-def _ended(visit: Watched, response: Any) -> Any:
+def _ended(visit: Watched, request: Any, response: Any) -> Any:
     """Return Django's response, its end recorded; that of a stream comes later."""
     try:
-        visit._status = str(response.status_code)  # noqa: SLF001 - a call less
+        visit.status = str(response.status_code)
+        match = request.resolver_match
+        if match is not None:
+            visit.route = TEMPLATES.get(match.route) or template_of(request)
         if response.streaming:
             return visit.stream(response)
     except Exception:  # no response of Django's

@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 _LIMIT = 2048  # routes remembered
-_templates: "dict[object, str]" = {}
+TEMPLATES: "dict[object, str]" = {}  # by route, as Django has it
 _ANCHOR = re.compile(r"(?:^|(?<=/))\^")
 
 
@@ -14,15 +14,15 @@ def template_of(request: Any) -> str:
     if match is None:
         return ""
     route = match.route
-    return _templates.get(route) or _remembered(route)
+    return TEMPLATES.get(route) or _remembered(route)
 
 
 def _remembered(route: object) -> str:
     if not isinstance(route, str):
         return ""
     template = _told(route)
-    if len(_templates) < _LIMIT:
-        _templates[route] = template
+    if len(TEMPLATES) < _LIMIT:
+        TEMPLATES[route] = template
     return template
 
 

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 from probekit.integrations.asgi_exchange import PROTOCOLS
 from probekit.integrations.django.database import DatabaseMetrics, Tally
 from probekit.integrations.django.routes import template_of
-from probekit.integrations.http import Answer, ServerMetrics
+from probekit.integrations.http import ServerMetrics
 from probekit.integrations.wsgi_exchange import KEY, Exchange, Stream
 from probekit.notice import notice
 from probekit.recording.registry import REGISTRY
@@ -36,8 +36,10 @@ class Visit(Exchange):
         tally: Its statements; None in a project without databases.
     """
 
-    request: Any = None
-    tally: "Tally | None" = None
+    __slots__ = ("request", "tally")
+
+    request: Any
+    tally: "Tally | None"
 
     def stream(self, response: Any) -> Any:
         """Take a response that is made while it is sent, and return it."""
@@ -45,36 +47,32 @@ class Visit(Exchange):
         watch_stream(response, self)
         return response
 
-    def _answer(self) -> Answer:
-        environ = self._environ
-        self._route = template_of(self.request)
-        return (
-            environ["REQUEST_METHOD"],
-            environ["wsgi.url_scheme"],
-            self._route,
-            self._status,
-            environ.get("SERVER_PROTOCOL", ""),
-            self._error,
-        )
+    def fail(self, error: BaseException) -> None:
+        """End because something outside of Django's own net raised."""
+        try:
+            self.route = template_of(self.request)
+        except Exception:
+            notice("django-route", "probekit: a route could not be read")
+        super().fail(error)
 
 
 class FullVisit(Visit):
     """The same with databases, or where Django knows more than the environ."""
 
-    def __init__(
+    __slots__ = ()
+
+    def enter(
         self,
-        request: Any,
         environ: "dict[str, Any]",
         metrics: ServerMetrics,
         database: "DatabaseMetrics | None",
     ) -> None:
         """Begin: the request counts as active from here to ``end``."""
-        super().__init__(environ, tells_nobody, metrics, None)
-        self.request = request
+        self.begin(environ, metrics)
         if self._over:  # nothing is to be recorded
             return
-        if environ is not request.META:
-            request.META[KEY] = self
+        if environ is not self.request.META:
+            self.request.META[KEY] = self
         if database is not None:
             self.tally = Tally(database)
 
@@ -86,7 +84,7 @@ class FullVisit(Visit):
         if self._environ is not self.request.META:
             self.request.META.pop(KEY, None)
         if self.tally is not None:
-            _tell(self.tally, self.request, self._route)
+            _tell(self.tally, self.request, self.route)
 
 
 class Guest:
@@ -98,7 +96,7 @@ class Guest:
     """
 
     length_bytes: "int | None" = None
-    _status = ""  # the other one knows it
+    status = route = ""  # the other one knows them
 
     def __init__(
         self,
@@ -212,7 +210,3 @@ def environ_of(request: Any) -> "dict[str, Any]":
     elif "HTTP_TRACEPARENT" in meta:
         environ["HTTP_TRACEPARENT"] = meta["HTTP_TRACEPARENT"]
     return environ
-
-
-def tells_nobody(*_head: object) -> None:
-    """Stand where a server's ``start_response`` would: Django calls that itself."""
