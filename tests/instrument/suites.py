@@ -127,7 +127,12 @@ FURTHER = (
     Suite("mako==1.3.8", "mako.*", tests=("test",)),
     Suite("toolz==1.0.0", "toolz.*", tests=("toolz/tests",)),
     Suite("wcwidth==0.2.13", "wcwidth.*"),
-    Suite("markdown==3.7", "markdown.*", needs=("PyYAML",)),
+    Suite(
+        "markdown==3.7",
+        "markdown.*",
+        needs=("PyYAML",),
+        options=("-o", "filterwarnings="),
+    ),
     Suite(
         "starlette==0.45.3",
         "starlette.*",
@@ -154,10 +159,15 @@ FURTHER = (
         tests=("src/trio/_core/_tests", "src/trio/_tests"),
         options=(
             *("-p", "trio._tests.pytest_plugin", "--pyargs"),
+            "--ignore=src/trio/_tests/tools",  # they lint its source
             *("-k", "not exports and not mypy", "-o", "filterwarnings="),
         ),
     ),
-    Suite("cattrs==24.1.2", "cattrs.*", needs=("hypothesis", "immutables", "attrs")),
+    Suite(
+        "cattrs==24.1.2",
+        "cattrs.*",
+        needs=("hypothesis", "immutables", "attrs", "pytest-benchmark"),
+    ),
     Suite("sympy==1.13.3", "sympy.*", tests=("sympy/core", "sympy/parsing")),
 )
 
