@@ -70,7 +70,11 @@ FURTHER = (
     Suite("marshmallow==3.26.1", "marshmallow.*", needs=("pytz", "simplejson")),
     Suite("more-itertools==10.6.0", "more_itertools.*"),
     Suite("tomlkit==0.13.2", "tomlkit.*", needs=("PyYAML",)),
-    Suite("pyparsing==3.2.1", "pyparsing.*", needs=("matplotlib", "railroad-diagrams")),
+    Suite(
+        "pyparsing==3.2.1",
+        "pyparsing.*",
+        needs=("matplotlib", "railroad-diagrams", "jinja2"),
+    ),
     Suite("packaging==24.2", "packaging.*", needs=("pretend",)),
     Suite("pluggy==1.5.0", "pluggy.*", tests=("testing",)),
     Suite(
