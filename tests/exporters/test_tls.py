@@ -5,9 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from probekit.errors import Forbidden, RetryLater
+from probekit.errors import ConfigError, Forbidden, RetryLater
 from probekit.exporters import build
+from probekit.exporters.options import Options
 from probekit.exporters.otlp.answers import PROTOBUF
+from probekit.exporters.registry import BUILTIN
+from probekit.exporters.transport.tls import tls_from
+from probekit.exporters.urls import Target
 from probekit.testing import HttpReceiver, Reply, TcpReceiver
 from probekit.testing.contract import sample_batch
 
@@ -100,6 +104,36 @@ def test_a_missing_client_certificate_keeps_the_data():
         send(url(receiver))
 
     assert [] == receiver.requests
+
+
+SWITCHES = [
+    "verify=0", "insecure=1", "tls_verify=0", "ssl_verify=false", "check_hostname=0",
+    "skip_verify=1", "tls_insecure_skip_verify=true", "cert_reqs=none",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("scheme", sorted(set(BUILTIN) - {"sql+"}))
+def test_no_url_can_switch_verification_off(scheme):
+    """Whatever such a switch is called elsewhere, here it is an unknown option."""
+    place = "127.0.0.1:9/metrics" if scheme == "prometheus" else "127.0.0.1:9/place"
+    place = "/tmp/x" if scheme in {"file", "nagios"} else place
+    for switch in SWITCHES:
+        name = switch.partition("=")[0]
+        with pytest.raises(ConfigError, match=name):
+            build(f"{scheme}://{place}?{switch}")
+
+
+def test_whatever_a_url_says_the_chain_and_the_name_are_verified():
+    """Also with files of one's own."""
+    pair = f"&cert={CERTIFICATES / 'client.pem'}&key={CERTIFICATES / 'client.key'}"
+    target = Target.parse(
+        f"x://h:1?tls=1&ca={CERTIFICATES / 'ca.pem'}{pair}&server_name=n"
+    )
+    made = tls_from(Options(target), default=False)
+
+    assert ssl.CERT_REQUIRED == made.context.verify_mode
+    assert made.context.check_hostname
+    assert made.context.minimum_version >= ssl.TLSVersion.TLSv1_2
 
 
 def test_there_is_no_fallback_to_plain_text():

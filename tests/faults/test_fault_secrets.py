@@ -1,7 +1,10 @@
 """Rows S: what is on disk and on the screen is for its owner, and holds no secret."""
 
+import json
 import os
 import stat
+import subprocess
+import sys
 
 import pytest
 from faultscene import files_below
@@ -57,8 +60,6 @@ def test_no_secret_is_in_a_file_a_log_a_repr_or_the_status(
     scene, ledger, how, listening
 ):
     """S1: those of the exporter's address and those that slip into the data."""
-    import json
-
     if listening:
         ledger.start()
     said = scene.run(LEAKY, json.dumps(SECRETS), ledger.port, how)
@@ -78,11 +79,82 @@ def test_no_secret_is_in_a_file_a_log_a_repr_or_the_status(
         assert found == [], kind
 
 
-def test_every_file_is_its_owners_alone_whatever_the_umask(scene, ledger):
+QUOTING = """
+import logging
+logging.basicConfig(level=logging.DEBUG)
+URL = "https://user:hunter2-user@h/?token=hunter2-token&api_key=hunter2-key"
+
+class Quoting:
+    "Tells its address in every error, as many clients do."
+    def __init__(self, error):
+        from probekit.ports import DeliveryContract
+        self.contract, self.error = DeliveryContract(), error
+
+    def send(self, batch):
+        try:
+            raise ConnectionError(f"no answer from {URL}")
+        except ConnectionError as cause:
+            raise self.error(f"POST {URL} failed") from cause
+
+    def close(self):
+        raise OSError(f"cannot close {URL}")
+
+from probekit.errors import Forbidden, Rejected, RetryLater
+exporters = [Quoting(kind) for kind in (RuntimeError, Forbidden, Rejected, RetryLater)]
+for number, each in enumerate(exporters):
+    each.name = f"quoting {number}"
+client = configure(exporters=exporters)
+for n in range(4):
+    operation(n)
+    probekit.flush(0.3)
+say(repr(client), repr(client.settings), client.settings.shown(), probekit.status())
+errors = [each.last_error for each in probekit.status().exporters]
+say(sum("POST" in text for text in errors))
+"""
+
+
+def test_an_exporter_that_quotes_its_address_gives_nothing_away(scene):
+    """S1: neither in its errors' text, nor in tracebacks, nor when it is closed."""
+    said = scene.run(QUOTING)
+    places = {"said": "\n".join([*said, *scene.spoken])}
+    places["status"] = json.dumps(scene.status())
+    for path, data in files_below(scene.state).items():
+        places[path.name] = data.decode("latin-1")
+
+    assert int(said[-1]) >= 3, said
+    assert [] == [where for where, text in places.items() if "hunter2" in text]
+
+
+@pytest.mark.parametrize(
+    "command, exporters",
+    [
+        ("doctor", "otlp://u:hunter2-a@127.0.0.1:9?token=hunter2-b&gzip=0"),
+        ("doctor", "nosuch://u:hunter2-a@h?token=hunter2-b"),
+        ("ship --once", "otlp://u:hunter2-a@h:notaport?token=hunter2-b"),
+        ("ship --once", "tcp://u:hunter2-a@127.0.0.1:9?no_such_token=hunter2-b"),
+    ],
+)
+def test_no_command_shows_the_secrets_of_the_environment(tmp_path, command, exporters):
+    """S1: working or wrong, what it prints holds none of them."""
+    done = subprocess.run(
+        [sys.executable, "-m", "probekit", *command.split()],
+        capture_output=True, text=True, check=False, timeout=40, cwd=tmp_path,
+        env=os.environ | {"PROBEKIT_EXPORTERS": exporters,
+                          "PROBEKIT_BUFFER": str(tmp_path / "buffer.db")},
+    )  # fmt: skip
+
+    assert done.stdout + done.stderr
+    assert "hunter2" not in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("umask", ["0", "0o777"])
+def test_every_file_is_its_owners_alone_whatever_the_umask(scene, ledger, umask):
     """S2: while it runs and after, of a damaged buffer that was set aside too."""
     ledger.start()
-    text = """
-        os.umask(0)
+    text = f"""
+        UMASK = {umask}
+        os.umask(UMASK)
         configure()
         for n in range(50):
             operation(n, durable=True)
@@ -92,7 +164,7 @@ def test_every_file_is_its_owners_alone_whatever_the_umask(scene, ledger):
             for name in ["", *files]:
                 path = os.path.join(place, name)
                 say(oct(os.lstat(path).st_mode & 0o777), bool(name), name)
-        assert os.umask(0) == 0
+        assert os.umask(0) == UMASK
         """
     said = scene.run(text)
     scene.buffer.write_bytes(b"SQLite format 3\0" + os.urandom(8000))
