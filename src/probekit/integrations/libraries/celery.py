@@ -31,6 +31,7 @@ from probekit.recording import instruments
 from probekit.recording.events import record_error
 from probekit.recording.quiet import suppressed
 from probekit.recording.registry import REGISTRY
+from probekit.recording.running import UNDERWAY, Operation
 from probekit.recording.seams import CallSpan
 
 SENT_HEADER = "probekit_sent_unix_ns"
@@ -173,11 +174,20 @@ class _Work:
         self.span = _work_span(task, self.pairs, carrier)
         self.started_s = time.perf_counter()
 
+    def underway(self, longest_s: float) -> "Operation | None":
+        """Describe it, if it began before *longest_s*; see ``running.Underway``."""
+        if self.started_s > longest_s:
+            return None
+        facts = dict(self.pairs)
+        name = str(facts["celery.task_name"])
+        return Operation("job", name, self.started_s, facts, entry=id(self))
+
 
 def _prerun(task: Any = None, **_facts: Any) -> None:
     try:
         work = _Work(task)
         setattr(task.request, _WORK, work)
+        UNDERWAY.add(work)
         waited_s = _waited_s(task.request)
         if waited_s is not None:
             _QUEUE.record(waited_s, work.pairs)
@@ -195,6 +205,7 @@ def _postrun(task: Any = None, **_facts: Any) -> None:
         work = vars(task.request).pop(_WORK, None)
         if work is None:
             return
+        UNDERWAY.discard(work)
         elapsed_s = time.perf_counter() - work.started_s
         pairs = work.pairs
         if work.error_type:
