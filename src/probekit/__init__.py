@@ -98,6 +98,12 @@ _HOMES = {
     "Rejected": "errors",
 }
 
+# Under PROBEKIT_DISABLE these are calls that do nothing.
+_SILENCED = frozenset({
+    "timer", "job", "counter", "up_down_counter", "gauge", "histogram", "count",
+    "event", "record_exception",
+})  # fmt: skip
+
 __all__ = [  # noqa: PLE0604 - the table above is the list
     "__version__",
     *_HOMES,
@@ -122,6 +128,8 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     if not home:
         return import_module(f"{__name__}.{name}")
+    if name in _SILENCED and import_module(f"{__name__}.recording.quiet").is_disabled():
+        home = "recording.silent"
     value = getattr(import_module(f"{__name__}.{home}"), name)
     globals()[name] = value
     return value
