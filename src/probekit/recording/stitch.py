@@ -167,38 +167,25 @@ class Stitch:
             return self.hot.handle.calls.read()
         return len(self._handle.values) + self._handle.count
 
-    def fail(self, error: BaseException, started_s: float) -> None:
-        """Take a call that ended with an exception."""
-        self._take(error, started_s)
-
-    def fail_hot(self, error: BaseException, started_s: float) -> None:
-        """The same while hot; *started_s* is 0.0 when the call was not timed."""
-        hot = self.hot
-        if hot is None:
-            return
-        if isinstance(error, Exception):
-            hot.handle.errors.tick()
-            self._take(error, started_s, hot)
-        elif started_s:  # counted already, as a call that ended well
-            hot.handle.append(perf_counter() - started_s)
-
-    def slow(self, duration_s: float) -> None:
-        """Leave a span for a call that ends now."""
-        self._span(duration_s, None)
-
-    @property
-    def _attributes(self) -> "dict[str, Any]":
-        return {**self._more, "code.function.name": self.name}
-
-    def _take(
+    def fail(
         self, error: BaseException, started_s: float, hot: "Hot | None" = None
     ) -> None:
+        """Take a call that ended with an exception.
+
+        Args:
+            error: It.
+            started_s: When the call began; 0.0 when it was not timed.
+            hot: Where it goes while the function is hot.
+
+        """
         thread = get_ident()
         if thread in _FAILING:
             return
         _FAILING.add(thread)
         try:
-            begun_s = started_s or perf_counter() - (hot.handle.last_s if hot else 0.0)
+            begun_s = started_s
+            if hot and not started_s:
+                begun_s = perf_counter() - hot.handle.last_s
             outcome = self._outcomes[hot is not None] or self._meet(hot)
             problems = self._gate.registry.problems
             if isinstance(error, Exception) and problems.is_passed_on(error, begun_s):
@@ -216,6 +203,25 @@ class Stitch:
             notice("fail", f"an error of {self.name} was not recorded: {failure!r}")
         finally:
             _FAILING.discard(thread)
+
+    def fail_hot(self, error: BaseException, started_s: float) -> None:
+        """The same while hot; *started_s* is 0.0 when the call was not timed."""
+        hot = self.hot
+        if hot is None:
+            return
+        if isinstance(error, Exception):
+            hot.handle.errors.tick()
+            self.fail(error, started_s, hot)
+        elif started_s:  # counted already, as a call that ended well
+            hot.handle.append(perf_counter() - started_s)
+
+    def slow(self, duration_s: float) -> None:
+        """Leave a span for a call that ends now."""
+        self._span(duration_s, None)
+
+    @property
+    def _attributes(self) -> "dict[str, Any]":
+        return {**self._more, "code.function.name": self.name}
 
     def _meet(self, hot: "Hot | None") -> Outcome:
         """Make what takes errors, at the first one: most functions never fail."""
