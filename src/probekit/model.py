@@ -211,6 +211,28 @@ class Resource:
 
 
 @dataclass(frozen=True, slots=True)
+class Retention:
+    """How much a buffer may keep: what is asked for, and what the buffer goes by.
+
+    Attributes:
+        max_bytes: Most bytes of buffer file and write-ahead log; 1 MiB or more.
+        max_age_s: Undelivered data older than this is dropped and counted, seconds;
+            60 or more.
+        tail_s: Delivered windows keep their resolution for so long, seconds; then they
+            are rolled up to a minute.
+        minutes_s: Delivered minutes, events and spans are kept for so long, seconds;
+            then minutes are rolled up to an hour.
+        keep_s: Delivered hours are kept for so long, seconds.
+    """
+
+    max_bytes: int = 64 << 20
+    max_age_s: float = 7 * 86_400.0
+    tail_s: float = 900.0
+    minutes_s: float = 7_200.0
+    keep_s: float = 7 * 86_400.0
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """Where every series of a buffer stands: what somebody who scrapes wants to see.
 

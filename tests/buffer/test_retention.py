@@ -1,6 +1,6 @@
 import pytest
 
-from probekit.buffer.retention import Retention
+from probekit.model import Harvest, Retention, Series
 from probekit.ports import DeliveryContract
 
 MINUTE = 60
@@ -294,3 +294,58 @@ def test_problems_are_bounded(buffer, harvest, monkeypatch):
     assert [(5, 4)] == buffer.sql(
         "SELECT count(*), min(last_seen_unix_ns) FROM problem"
     )
+
+
+def churn(buffer, clock, count, first=0):
+    """Each series speaks once, as where an attribute never comes again."""
+    for n in range(first, first + count):
+        clock.advance(10)
+        harvest = Harvest(series=[Series("hits", "counter", "", (("n", n),))])
+        harvest.sum_ids.append(0)
+        harvest.sum_values.append(1.0)
+        harvest.sum_counts.append(1)
+        writer = buffer.writer()
+        writer.append(harvest)
+        writer.close()
+        buffer.settle()
+
+
+def names(buffer):
+    rows = buffer.sql("SELECT attributes FROM series WHERE name = 'hits' ORDER BY id")
+    return [row[0] for row in rows]
+
+
+def test_series_that_nothing_refers_to_are_forgotten_and_begin_anew(buffer, clock):
+    buffer.store.register(["a"])
+    churn(buffer, clock, 20)
+    buffer.deliver("a")
+    clock.advance(8 * 86_400)
+    churn(buffer, clock, 2, first=100)
+    keep_house(buffer)
+
+    assert ['{"n": 100}', '{"n": 101}'] == names(buffer)
+    churn(buffer, clock, 1, first=3)
+    buffer.lead()
+    assert [1.0] == [row[0] for row in buffer.sql(
+        "SELECT sum FROM series WHERE attributes = '{\"n\": 3}'"
+    )]  # fmt: skip
+    assert 3 == len(set(buffer.sql("SELECT id FROM series")))
+
+
+def test_series_of_undelivered_windows_and_of_living_processes_stay(
+    buffer, clock, harvest
+):
+    buffer.store.register(["dead"])
+    churn(buffer, clock, 5)
+    buffer.write(harvest(orders=1, active=1))
+    clock.advance(6 * 86_400)
+    keep_house(buffer)
+    clock.advance(2 * 86_400)
+    buffer.store.register([])
+    buffer.store.register(["late"])
+    buffer.deliver("late")
+    churn(buffer, clock, 1, first=100)
+    keep_house(buffer)
+
+    left = set(buffer.sql("SELECT name FROM series WHERE name <> 'hits'"))
+    assert {("shop.orders",), ("http.server.active_requests",)} == left

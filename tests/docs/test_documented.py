@@ -10,7 +10,7 @@ from probekit._version import __version__
 from probekit.buffer import schema
 from probekit.cli.group import COMMANDS, cli
 from probekit.scrub import __file__ as package_file
-from probekit.settings import Limits, RetentionSettings, Settings
+from probekit.settings import Limits, Retention, Settings
 from probekit.settings.environment import VARIABLES
 from probekit.settings.load import RULES
 
@@ -56,7 +56,7 @@ def test_every_setting_is_documented_and_no_other_one():
 
 
 @pytest.mark.parametrize(
-    "heading, group", [("## `retention`", RetentionSettings), ("## `limits`", Limits)]
+    "heading, group", [("## `retention`", Retention), ("## `limits`", Limits)]
 )
 def test_every_part_of_a_group_is_documented_with_its_default(heading, group):
     """Names and numbers."""

@@ -356,15 +356,6 @@ def test_damaged_json_is_a_config_error(text):
         Settings.from_json(text)
 
 
-def test_retention_has_the_buffers_own_limits():
-    """Two rooms, one meaning: the names and the defaults agree."""
-    from dataclasses import asdict
-
-    from probekit.buffer.retention import Retention
-
-    assert asdict(Retention()) == asdict(read().retention)
-
-
 @pytest.mark.parametrize("rules", [["errors > 5"], "errors > 5", [], {"a": object()}])
 def test_alert_rules_that_nobody_would_judge_are_refused(rules):
     """Better an error at the start than an alert that never comes."""

@@ -6,16 +6,17 @@ exact), and only then the oldest of whatever fills the buffer is dropped and cou
 """
 
 import sqlite3
-from dataclasses import dataclass
 
 from probekit.buffer import accounts
+from probekit.buffer.oblivion import forget_series
 from probekit.buffer.rollup import roll_up
 from probekit.buffer.totals import Totals
 from probekit.clock import Clock
-from probekit.model import Signal
+from probekit.model import Retention, Signal
 
 MINUTE_S = 60.0
 HOUR_S = 3600.0
+DAY_S = 86_400.0
 
 # Shares of max_bytes at which each step begins.
 _ROLL_UP_DELIVERED = 0.5
@@ -28,27 +29,6 @@ _POINTS_A_PASS = 5000
 _ROWS_A_PASS = 2000
 _EVERYTHING = 1 << 62
 _CHANCE_S = 60.0
-
-
-@dataclass(frozen=True, slots=True)
-class Retention:
-    """Limits of one buffer.
-
-    Attributes:
-        max_bytes: Most bytes of the file and its write-ahead log, 1 MiB or more.
-        max_age_s: Undelivered data older than this is dropped as ``expired``, seconds.
-        tail_s: Delivered windows keep their resolution for so long, seconds; then they
-            are rolled up to a minute.
-        minutes_s: Delivered minutes, events and spans are kept for so long, seconds;
-            then minutes are rolled up to an hour.
-        keep_s: Delivered hours are kept for so long, seconds.
-    """
-
-    max_bytes: int = 64 << 20
-    max_age_s: float = 7 * 86_400.0
-    tail_s: float = 900.0
-    minutes_s: float = 7200.0
-    keep_s: float = 7 * 86_400.0
 
 
 class Ageing:
@@ -107,6 +87,7 @@ def step(
         "tail": now_ns - int(tail_s * 1e9),
         "minutes": now_ns - int(minutes_s * 1e9),
         "keep": now_ns - int(retention.keep_s * 1e9),
+        "series": now_ns - int(_silence_s(retention, pressure) * 1e9),
         "age": ageing_ns - int(retention.max_age_s * 1e9),
     }
     passed = low["metrics"]
@@ -117,8 +98,17 @@ def step(
         or any(_expire(connection, s, before["age"]) for s in accounts.SIGNALS)
         or roll_up(connection, totals, MINUTE_S, passed, before["tail"])
         or roll_up(connection, totals, HOUR_S, passed, before["minutes"])
+        or forget_series(connection, totals, now_ns, before["series"])
         or _make_room(connection, totals, low, now_ns, pressure)
     )
+
+
+def _silence_s(retention: Retention, pressure: float) -> float:
+    """For how long a series without points must have been silent to be forgotten."""
+    if pressure > _DROP_OLDEST:
+        return HOUR_S  # before anything undelivered goes
+    keep_s = retention.keep_s
+    return min(DAY_S, keep_s) if pressure > _ROLL_UP_DELIVERED else keep_s
 
 
 def _make_room(

@@ -19,12 +19,12 @@ from probekit.buffer.meta import (
 from probekit.buffer.parcel import Parcel
 from probekit.buffer.progress import Progress, read_progress
 from probekit.buffer.reports import status_of
-from probekit.buffer.retention import Ageing, Retention, step
+from probekit.buffer.retention import Ageing, step
 from probekit.buffer.session import Session
 from probekit.buffer.snapshot import read_snapshot
 from probekit.buffer.status import BufferStatus
 from probekit.clock import SYSTEM_CLOCK, Clock
-from probekit.model import Resource, Series, Snapshot
+from probekit.model import Resource, Retention, Series, Snapshot
 from probekit.ports import DeliveryContract
 
 _ERROR_LENGTH = 300

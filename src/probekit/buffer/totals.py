@@ -106,6 +106,15 @@ class Totals:
             self._series[series_id] = series
         self._loaded = opened
 
+    def drop(self, ids: "Iterable[int]") -> None:
+        """These have no row any more."""
+        for series_id in ids:
+            series = self._series.pop(series_id, None)
+            if series is not None:
+                del self._ids[series]
+            self._known.pop(series_id, None)
+            self._touched.discard(series_id)
+
     def series(self, series_id: int) -> Series:
         """The series of an id."""
         return self._series[series_id]

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -96,10 +96,9 @@ def build_exporters(
 
 def build_store(settings: "Settings", path: "Path | None") -> "Store":
     """The buffer at *path*, or one in memory; nothing is opened."""
-    from probekit.buffer.retention import Retention
     from probekit.buffer.store import Store
 
-    retention = Retention(**asdict(settings.retention))
+    retention = settings.retention
     if path is None and settings.buffer is not None:
         # It stands in for a file: memory is dearer than the disk that was allowed.
         most = min(retention.max_bytes, settings.limits.memory_bytes)

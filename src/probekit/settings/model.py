@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from probekit.errors import ConfigError
-from probekit.model import AttributeValue
+from probekit.model import AttributeValue, Retention
 from probekit.ports import Exporter
 from probekit.scrub import Scrubber, redacted
 
@@ -15,28 +15,6 @@ Shipper: TypeAlias = Literal["thread", "process", "external"]
 TextScrubber: TypeAlias = Callable[[str], str]
 
 SHIPPERS: "tuple[Shipper, ...]" = ("thread", "process", "external")
-
-
-@dataclass(frozen=True, slots=True)
-class RetentionSettings:
-    """How much the buffer may keep; ``runtime`` hands it to the buffer.
-
-    Attributes:
-        max_bytes: Most bytes of buffer file and write-ahead log; 1 MiB or more.
-        max_age_s: Undelivered data older than this is dropped and counted, seconds;
-            60 or more.
-        tail_s: Delivered windows keep their resolution for so long, seconds; then they
-            are rolled up to a minute.
-        minutes_s: Delivered minutes, events and spans are kept for so long, seconds;
-            then minutes are rolled up to an hour.
-        keep_s: Delivered hours are kept for so long, seconds.
-    """
-
-    max_bytes: int = 64 << 20
-    max_age_s: float = 7 * 86_400.0
-    tail_s: float = 900.0
-    minutes_s: float = 7_200.0
-    keep_s: float = 7 * 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +101,7 @@ class Settings:
     own_metrics: bool = True
     traces: Any = None
     shipper: Shipper = "thread"
-    retention: RetentionSettings = field(default_factory=RetentionSettings)
+    retention: Retention = field(default_factory=Retention)
     limits: Limits = field(default_factory=Limits)
     scrub: ScrubSettings = field(default_factory=ScrubSettings)
     instrument: "tuple[str, ...]" = ()
@@ -195,7 +173,7 @@ class Settings:
                 name: tuple(value) if isinstance(value, list) else value
                 for name, value in plain["resource"].items()
             }
-            plain["retention"] = RetentionSettings(**plain["retention"])
+            plain["retention"] = Retention(**plain["retention"])
             plain["limits"] = Limits(**plain["limits"])
             scrub = plain["scrub"]
             plain["scrub"] = ScrubSettings(

@@ -10,18 +10,17 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeVar
 
-from probekit.model import AttributeValue
+from probekit.model import AttributeValue, Retention
 from probekit.naming import checked_name
 from probekit.ports import Exporter
 from probekit.settings.model import (
     SHIPPERS,
     Limits,
-    RetentionSettings,
     ScrubSettings,
     Shipper,
 )
 
-T = TypeVar("T", RetentionSettings, Limits)
+T = TypeVar("T", Retention, Limits)
 
 _LEAST: "dict[str, float]" = {
     "max_bytes": 1 << 20,
@@ -133,9 +132,9 @@ def _attribute(name: str, value: object) -> AttributeValue:
     )
 
 
-def retention(value: object) -> RetentionSettings:
+def retention(value: object) -> Retention:
     """The dataclass, a mapping, or any object with its attributes."""
-    return _numbers(RetentionSettings(), value)
+    return _numbers(Retention(), value)
 
 
 def limits(value: object) -> Limits:
