@@ -11,38 +11,36 @@ from faultscene import BLOCK, ENDLESS, wait_until
 pytestmark = [pytest.mark.e2e, pytest.mark.faults]
 
 
-@pytest.mark.parametrize(
-    "end, code",
-    [
-        ("os._exit(3)", 3),
-        ("os.abort()", -signal.SIGABRT),
-        ('os.execv("/bin/sh", ["sh", "-c", "exit 4"])', 4),
-    ],
-)
-def test_an_end_that_runs_no_exit_hooks_costs_at_most_the_last_moment(
-    scene, ledger, end, code
-):
+ENDS = {
+    "os._exit(3)": 3,
+    "os.abort()": -signal.SIGABRT,
+    'os.execv("/bin/sh", ["sh", "-c", "exit 4"])': 4,
+}
+
+
+def test_an_end_that_runs_no_exit_hooks_costs_at_most_the_last_moment(scene, ledger):
     """P4: what was written before is delivered by the next; durable ones always."""
     ledger.start()
-    scene.run(
-        f"""
-        configure(shipper="external")
-        for n in range({BLOCK}):
-            operation(n)
-        probekit.flush(0)
-        for n in range({BLOCK}, {2 * BLOCK}):
-            operation(n, durable=n % 2 == 0)
-        {end}
-        """,
-        code=code,
-    )
+    for end, code in ENDS.items():
+        scene.run(
+            f"""
+            configure(shipper="external")
+            for n in range({BLOCK}):
+                operation(n)
+            probekit.flush(0)
+            for n in range({BLOCK}, {2 * BLOCK}):
+                operation(n, durable=n % 2 == 0)
+            {end}
+            """,
+            code=code,
+        )
     assert scene.deliver()
 
-    truth = scene.truth("w0")
-    assert truth.durable == ledger.ids("durable", "w0")
-    plain = ledger.ids("plain", "w0")
-    assert set(range(BLOCK)) <= plain <= truth.plain()
-    assert BLOCK == scene.blocks("w0")[0]
+    for who in scene.whos[: len(ENDS)]:
+        truth, plain = scene.truth(who), ledger.ids("plain", who)
+        assert truth.durable == ledger.ids("durable", who)
+        assert set(range(BLOCK)) <= plain <= truth.plain()
+        assert BLOCK == scene.blocks(who)[0]
     assert not ledger.doubled()
 
 
