@@ -129,7 +129,7 @@ class Keeper:
             self._books = books
             try:
                 copybook.save(self._path, books)
-                if self._done is not None:
+                if self._done is not None and not _is_pending(books):
                     drop_log(self._done)
                     self._done = None
             except OSError as error:  # a full disk; the buffer itself knows better
@@ -139,6 +139,10 @@ class Keeper:
         """In a forked child: what the parent knows grows old."""
         self._saving = threading.Lock()
         self._books = None
+
+
+def _is_pending(books: Books) -> bool:
+    return any(key == _PENDING for key, _ in books.tables["meta"])
 
 
 def _is_same(one: Books, other: Books) -> bool:

@@ -8,6 +8,7 @@ from pathlib import Path
 from probekit.buffer.locks import make_private_directory, open_private
 
 _KEPT_ASIDE = 3
+_BESIDE = ("-wal", "-shm", ".copy", ".model")  # what is not a file set aside itself
 _NETWORK = frozenset(
     {"nfs", "nfs4", "cifs", "smb2", "smb3", "smbfs", "afs", "ceph", "lustre"}
     | {"9p", "beegfs", "coda", "davfs", "gfs2", "glusterfs", "gpfs", "ncpfs", "ocfs2"}
@@ -55,7 +56,7 @@ def set_aside(path: Path) -> Path:
 def aside(path: Path) -> "list[Path]":
     """Damaged files that were set aside, oldest first."""
     found = sorted(path.parent.glob(f"{path.name}.corrupt-*"))
-    return [each for each in found if not each.name.endswith(("-wal", "-shm"))]
+    return [each for each in found if not each.name.endswith(_BESIDE)]
 
 
 def drop_log(kept: Path) -> None:

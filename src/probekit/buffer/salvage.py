@@ -17,6 +17,7 @@ from zlib import crc32
 from probekit.buffer import copybook, sql
 from probekit.buffer.checksums import OF, columns, is_good
 from probekit.buffer.copybook import Books
+from probekit.buffer.firstpage import readable
 
 _CHUNK = 4096  # keys asked for at once
 _TRIES = 20_000  # ranges that may fail before the rest is given up
@@ -45,11 +46,12 @@ def copy_rows(kept: Path, connection: sqlite3.Connection) -> None:
     Threads:
         Those of ours only: takes seconds for a large file.
     """
-    try:
-        source = _open(kept)
-    except sqlite3.Error:
-        return
-    with closing(source):
+    with suppress(OSError), readable(kept) as path:  # it is gone, or there is no room
+        _copy_from(path, connection)
+
+
+def _copy_from(path: Path, connection: sqlite3.Connection) -> None:
+    with closing(_open(path)) as source:
         end_s = time.monotonic() + _BUDGET_S
         for table in OF:
             _copy(source, connection, table, end_s)
