@@ -19,12 +19,14 @@ from probekit.buffer.meta import read_meta, write_meta
 
 _LIMIT_BYTES = 16 << 20
 _FORM = 1
+_MOST_REFUSED = 2000  # a table as long as this is left as it is
 _SMALL = {
     "meta": "SELECT key, value FROM meta ORDER BY key",
     "account": "SELECT * FROM account ORDER BY signal",
     "loss": "SELECT * FROM loss ORDER BY signal, reason",
     "cursor": "SELECT * FROM cursor ORDER BY exporter",
     "stream": "SELECT * FROM stream ORDER BY id",
+    "refused": f"SELECT * FROM refused ORDER BY 1, 2, 3 LIMIT {_MOST_REFUSED}",  # noqa: S608
     "segment": "SELECT name, stream, offset FROM segment ORDER BY name",
 }
 STAMP = "stamp"
@@ -72,6 +74,8 @@ def restore(connection: sqlite3.Connection, books: Books) -> None:
         for name, ids, crc in connection.execute("SELECT name, ids, crc FROM segment")
     }
     for name, rows in books.tables.items():
+        if name == "refused" and len(rows) >= _MOST_REFUSED:
+            continue
         connection.execute(f"DELETE FROM {name}")  # noqa: S608 - a key of _SMALL
         for row in rows:
             values = [*row, *known.get(row[0], (b"", None))]

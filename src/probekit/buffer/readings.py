@@ -2,7 +2,7 @@
 
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from probekit.buffer import checksums
@@ -28,7 +28,7 @@ def points_between(
         "ORDER BY window, series LIMIT ?",
         (since.window, since.series, *through, limit),
     )
-    return [(row[0], _point(totals, row)) for row in rows]
+    return [(row[0], _point(totals, row)) for row in _rising(rows, 2)]
 
 
 def _point(totals: Totals, row: "tuple[Any, ...]") -> Point:
@@ -97,7 +97,7 @@ def events_between(
         "ORDER BY number LIMIT ?",
         (after, through, limit),
     )
-    return list(map(_event, rows))
+    return list(map(_event, _rising(rows)))
 
 
 def _event(row: "tuple[Any, ...]") -> Event:
@@ -119,7 +119,7 @@ def spans_between(
         "ORDER BY number LIMIT ?",
         (after, through, limit),
     )
-    return list(map(_span, rows))
+    return list(map(_span, _rising(rows)))
 
 
 def _span(row: "tuple[Any, ...]") -> Span:
@@ -142,6 +142,18 @@ def later_histograms(
         window, series_id, _, total, _, low, high, bins, crc = row
         _check(crc, checksums.of_point(row[:-1]), "a point of window", window)
         yield series_id, Histogram.from_blob(bins, total, low, high)
+
+
+def _rising(
+    rows: "Iterable[tuple[Any, ...]]", columns: int = 1
+) -> "Iterator[tuple[Any, ...]]":
+    """Rows whose keys rise: a page that is there twice would say everything twice."""
+    last: tuple[Any, ...] = ()
+    for row in rows:
+        if row[:columns] <= last:
+            raise BufferCorrupt(f"row {row[:columns]} in the buffer is out of order")
+        last = row[:columns]
+        yield row
 
 
 def _check(stored: "int | None", counted: int, what: str, number: int) -> None:

@@ -25,7 +25,7 @@ _BUDGET_S = 5.0
 
 
 _KEYS = {**dict.fromkeys(("series", "window"), "id"), "point": "window"}
-_PLAIN = ("resource", "problem", "refused", "dead_letter")
+_PLAIN = ("resource", "problem", "dead_letter")
 _VERB = "INSERT OR IGNORE INTO"
 
 
