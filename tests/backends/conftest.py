@@ -3,6 +3,7 @@
 Databases that only have to answer are started once for all tests of the folder.
 """
 
+import json
 import sys
 from pathlib import Path
 
@@ -19,6 +20,18 @@ def postgres():
     """The port of a PostgreSQL server."""
     with servers.postgres() as port:
         yield port
+
+
+@pytest.fixture(scope="session")
+def zabbix_server():
+    """A Zabbix that knows the template; hosts are the tests' own."""
+    import zabbixserver
+
+    from probekit.exporters.zabbix.template import template
+
+    with zabbixserver.zabbix() as running:
+        running.import_template(json.dumps(template()))
+        yield running
 
 
 @pytest.fixture(scope="session")

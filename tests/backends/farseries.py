@@ -65,23 +65,23 @@ def influxdb(stack, folder):
 
 
 def victoria_metrics(stack, folder):
-    """OpenTSDB's telnet form."""
+    """OpenTSDB's telnet form, and InfluxDB's lines over TCP."""
     ports = free_ports(5)
     server = Again(functools.partial(timeseries.victoria_metrics, folder, ports))
     stack.callback(server.kill)
 
-    def total():  # two windows of one second stand there in any order
-        found = server.far.values('{__name__="shop.operations"}')
-        return max(found[0][1]) if found else None
+    def side(scheme, port, name):
+        def total():  # two windows of one second stand there in any order
+            found = server.far.values(f'{{__name__="{name}"}}')
+            return max(found[0][1]) if found else None
+
+        return Side(f"`{scheme}:`", f"{scheme}://127.0.0.1:{port}", total)
 
     return Server(
         f"VictoriaMetrics {timeseries.package_version('victoria-metrics')}",
         [
-            Side(
-                "`opentsdb+telnet:`",
-                f"opentsdb+telnet://127.0.0.1:{ports[1]}",
-                total,
-            )
+            side("opentsdb+telnet", ports[1], "shop.operations"),
+            side("influxdb+tcp", ports[4], "shop.operations_total"),
         ],
         server.kill,
         server.start,
@@ -173,7 +173,8 @@ def statsd(stack, folder):
             return float(counters.get(f"{prefix}.shop.operations", 0))
 
         url = f"{scheme}://127.0.0.1:{port}?prefix={prefix}."
-        more = {"most_lost": ON_ITS_WAY, "held": counted}
+        double = ON_ITS_WAY if scheme == "statsd+tcp" else 0
+        more = {"most_lost": ON_ITS_WAY, "most_double": double, "held": counted}
         return Side(f"`{scheme}:`", url, counted, **more)
 
     sides = [side("statsd", ports[0], "udp"), side("statsd+tcp", ports[1], "tcp")]
@@ -211,12 +212,55 @@ def collectd(stack, folder):
     return Server(name, sides, server.kill, server.start)
 
 
+def nsca(stack, folder):
+    """NSCA's daemon alone, which writes Nagios' commands into a file."""
+    (port,) = free_ports(1)
+    folder.mkdir()
+    home = monitors.Nagios(folder)
+    server = Again(functools.partial(monitors.nsca, home, 0, port))
+    stack.callback(server.kill)
+    dump = folder / "dump"
+
+    def said(pattern):
+        text = dump.read_text("utf-8", "replace") if dump.exists() else ""
+        return re.findall(pattern, text)
+
+    def summed():
+        return float(sum(map(int, said(r";shop\.operations;.*'value'=(\d+)"))))
+
+    def numbers():
+        return [int(number) for number in said(r"operation number=(\d+)")]
+
+    url = f"nagios+nsca://:secret@127.0.0.1:{port}?host=pk-host&encryption=none"
+    side = Side("`nagios+nsca:`", url, summed, numbers, ON_ITS_WAY, ON_ITS_WAY)
+    name = f"nsca {timeseries.package_version('nsca')}"
+    return Server(name, [side], server.kill, server.start)
+
+
+def nagios(stack, _folder):
+    """Nagios by its command file, told by its own log."""
+    server = stack.enter_context(monitors.nagios(["shop.operations", "events"]))
+
+    def summed():
+        return float(sum(map(int, server.read(r";shop\.operations;.*'value'=(\d+)"))))
+
+    def numbers():
+        return [int(number) for number in server.read(r"operation number=(\d+)")]
+
+    url = f"nagios:{server.command_file}?host=pk-host"
+    side = Side("`nagios:`", url, summed, numbers, most_lost=ON_ITS_WAY)
+    name = f"Nagios Core {monitors.nagios_version()}"
+    return Server(name, [side], server.end, server.start)
+
+
 MAKERS = {
     "influxdb": influxdb,
     "victoria-metrics": victoria_metrics,
     "carbon": carbon,
     "prometheus": prometheus,
     "pushgateway": pushgateway,
+    "nsca": nsca,
+    "nagios": nagios,
     "statsd": statsd,
     "ganglia": ganglia,
     "collectd": collectd,

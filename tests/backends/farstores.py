@@ -26,7 +26,6 @@ from outage import Again, Server, Side
 from servers import eventually, free_ports
 
 from probekit.exporters import build
-from probekit.exporters.zabbix.template import template
 from probekit.testing import HttpReceiver, Reply
 from probekit.testing.contract import sample_batch
 
@@ -177,10 +176,8 @@ def otlp(scheme, stack, folder):
     return Server(name, sides, server.kill, server.start, "SIGTERM")
 
 
-def zabbix(stack, _folder):
+def zabbix(server, _stack, _folder):
     """Zabbix writes its history a second later than it acknowledges."""
-    server = stack.enter_context(zabbixserver.zabbix())
-    server.import_template(json.dumps(template()))
     server.make_host("shop-out", "probekit")
     url = f"zabbix://127.0.0.1:{server.port}?host=shop-out"
     exporter = build(url)
@@ -271,7 +268,8 @@ def syslog(stack, folder):
 
         query = f"facility={facility}&signals=events,metrics"
         url = f"{scheme}://127.0.0.1:{port}?{query}"
-        return Side(f"`{scheme}:`", url, total, numbers, most_lost=ON_ITS_WAY)
+        double = ON_ITS_WAY if scheme == "syslog+tcp" else 0
+        return Side(f"`{scheme}:`", url, total, numbers, ON_ITS_WAY, double)
 
     sides = [side("syslog", "local3"), side("syslog+tcp", "local4")]
     name = f"rsyslog {syslogserver.version()}"
@@ -290,7 +288,6 @@ MAKERS = {
     "otlp": functools.partial(otlp, "otlp"),
     "otlp+json": functools.partial(otlp, "otlp+json"),
     "otlp+grpc": functools.partial(otlp, "otlp+grpc"),
-    "zabbix": zabbix,
     "loki": loki,
     "nrdp": nrdp,
     "syslog": syslog,

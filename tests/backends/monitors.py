@@ -112,10 +112,39 @@ debug=0
 class Nagios:
     """A running Nagios: a command file in, ``status.dat`` out."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, program=()):
         self.folder = folder
+        self._program, self._server = program, None
         self.command_file = folder / "rw" / "nagios.cmd"
         self.spool = folder / "checkresults"
+
+    def start(self):
+        """Start it, again too, and wait until it reads commands."""
+        status, log = self.folder / "status.dat", self.folder / "out"
+        status.unlink(missing_ok=True)
+        arguments = [str(a) for a in (*self._program, self.folder / "nagios.cfg")]
+        with log.open("ab") as output:
+            self._server = subprocess.Popen(
+                arguments, cwd=self.folder, stdout=output, stderr=subprocess.STDOUT
+            )
+
+        def answers():
+            ended = self._server.poll() is not None
+            return ended or (self.command_file.exists() and status.exists())
+
+        if not eventually(answers) or self._server.poll() is not None:
+            pytest.fail(log.read_text("utf-8", "replace")[-2000:])
+
+    def end(self, sign=signal.SIGKILL):
+        """End it, by default without a farewell; its pipe stays."""
+        self._server.send_signal(sign)
+        self._server.wait(10)
+
+    def read(self, pattern):
+        """What is found in the commands that it has read, by its own log."""
+        text = (self.folder / "nagios.log").read_text("utf-8", "replace")
+        lines = [line for line in text.splitlines() if "EXTERNAL COMMAND" in line]
+        return [found for line in lines for found in re.findall(pattern, line)]
 
     def performance(self, service, label):
         """Every value of a figure that any result brought, in no order."""
@@ -175,41 +204,27 @@ def nagios(services, checks=()):
         if user:
             for path in (folder, *folder.iterdir()):
                 shutil.chown(path, "nagios", "nagios")
-        log = folder / "out"
-        with log.open("wb") as output:
-            server = subprocess.Popen(
-                [str(a) for a in (*user, program, folder / "nagios.cfg")],
-                cwd=folder,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-            )
+        made = Nagios(folder, [*user, program])
         try:
-            made = Nagios(folder)
-            status = folder / "status.dat"
-            ready = eventually(
-                lambda: (
-                    server.poll() is not None
-                    or (made.command_file.exists() and status.exists())
-                )
-            )
-            if not ready or server.poll() is not None:
-                pytest.fail(log.read_text("utf-8", "replace")[-2000:])
+            made.start()
             yield made
         finally:
-            server.terminate()
-            server.wait(10)
+            made.end(signal.SIGTERM)
 
 
 @contextlib.contextmanager
-def nsca(server, method):
-    """An NSCA daemon that writes into *server*'s command file; yields its port."""
-    (port,) = free_ports(1)
+def nsca(server, method, port=None, stop=signal.SIGTERM):
+    """An NSCA daemon that writes into *server*'s command file; yields its port.
+
+    While there is no command file it writes to ``dump`` in the same folder.
+    """
+    port = port or free_ports(1)[0]
     config = server.folder / f"nsca-{method}.cfg"
     config.write_text(
         NSCA_CONFIG.format(port=port, folder=server.folder, method=method)
     )
     arguments = [command("nsca"), "-c", config, "-f"]
-    with running(arguments, server.folder / f"nsca-{method}", port):
+    with running(arguments, server.folder / f"nsca-{method}", port, stop):
         yield port
 
 

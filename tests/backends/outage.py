@@ -36,6 +36,7 @@ class Side:
         operations: The counter's sum or total; None while there is none.
         numbers: Of the events; None where the backend takes none.
         most_lost: Operations that the contract gives up at most.
+        most_double: Operations that it lets come twice at most.
         held: Asked just before the server dies: what dies with its memory.
     """
 
@@ -44,6 +45,7 @@ class Side:
     operations: Callable[[], Any]
     numbers: "Callable[[], list[int]] | None" = None
     most_lost: int = 0
+    most_double: int = 0
     held: Callable[[], float] = lambda: 0.0
 
 

@@ -184,7 +184,7 @@ def test_a_database_that_is_not_there_keeps_the_data(database):
 def test_a_server_that_hangs_holds_nobody_beyond_the_deadline(tmp_path, driver):
     with sqlservers.postgres(tmp_path, driver) as database:
         exporter = build(f"{database.exporter_url}?timeout_s=1")
-        exporter.send(sample_batch())
+        assert eventually(lambda: sends(exporter))  # the tables may take their time
         locked = threading.Event()
         blocking(database, locked)
         with pytest.raises(RetryLater, match="within 1 s"):
@@ -198,7 +198,7 @@ def test_a_server_that_hangs_holds_nobody_beyond_the_deadline(tmp_path, driver):
 def test_a_server_that_is_stopped_holds_nobody_beyond_the_deadline(tmp_path, driver):
     with sqlservers.postgres(tmp_path, driver) as database:
         exporter = build(f"{database.exporter_url}?timeout_s=1&application_name=pk")
-        exporter.send(sample_batch())
+        assert eventually(lambda: sends(exporter))
         ((pid,),) = database.rows(
             "SELECT pid FROM pg_stat_activity WHERE application_name = 'pk'"
         )
