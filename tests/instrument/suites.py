@@ -130,47 +130,11 @@ FURTHER = (
     ),
     Suite("mako==1.3.8", "mako.*", tests=("test",)),
     Suite("toolz==1.0.0", "toolz.*", tests=("toolz/tests",)),
-    Suite("wcwidth==0.2.13", "wcwidth.*"),
-    Suite(
-        "markdown==3.7",
-        "markdown.*",
-        needs=("PyYAML",),
-        options=("-o", "filterwarnings="),
-    ),
     Suite(
         "starlette==0.45.3",
         "starlette.*",
         needs=("httpx==0.28.1", "jinja2", "itsdangerous", "python-multipart", "trio"),
         options=("-o", "filterwarnings="),
-    ),
-    Suite(
-        "anyio==4.8.0",
-        "anyio.*",
-        needs=(
-            "trio",
-            "psutil",
-            "trustme",
-            "hypothesis",
-            "pytest-mock",
-            "exceptiongroup",
-        ),
-        options=("-o", "filterwarnings="),
-    ),
-    Suite(
-        "trio==0.28.0",
-        "trio.*",
-        needs=("trustme", "pyOpenSSL", "jedi", "async_generator", "astor"),
-        tests=("src/trio/_core/_tests", "src/trio/_tests"),
-        options=(
-            *("-p", "trio._tests.pytest_plugin", "--pyargs"),
-            "--ignore=src/trio/_tests/tools",  # they lint its source
-            *("-k", "not exports and not mypy", "-o", "filterwarnings="),
-        ),
-    ),
-    Suite(
-        "cattrs==24.1.2",
-        "cattrs.*",
-        needs=("hypothesis", "immutables", "attrs", "pytest-benchmark"),
     ),
     Suite("sympy==1.13.3", "sympy.*", tests=("sympy/core", "sympy/parsing")),
 )
