@@ -5,6 +5,8 @@ import sqlite3
 
 import pytest
 
+from probekit.buffer import schema
+
 COUNTS = "SELECT name, count FROM series ORDER BY name"
 
 
@@ -95,7 +97,8 @@ def test_what_does_more_than_read_is_refused_with_one_line(
     assert sorted(tmp_path.rglob("*")) == before
     with sqlite3.connect(buffer.path) as connection:
         assert (2,) == connection.execute("SELECT count(*) FROM event").fetchone()
-        assert (1,) == connection.execute("PRAGMA user_version").fetchone()
+        version = connection.execute("PRAGMA user_version").fetchone()
+        assert (schema.VERSION,) == version
     connection.close()
 
 
