@@ -16,13 +16,17 @@ Example:
 """
 
 import sys
-from importlib import import_module
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
 
 from probekit._version import __version__
 
+# Said to type checkers, which know the name; typing itself would be nine tenths of
+# what it takes to import us.
+TYPE_CHECKING = False
+
 if TYPE_CHECKING:
+    from typing import Any
+
     from probekit import exporters as exporters
     from probekit.errors import BadName as BadName
     from probekit.errors import BufferBusy as BufferBusy
@@ -113,7 +117,7 @@ __all__ = [  # noqa: PLE0604 - the table above is the list
 class _Front(ModuleType):
     """This module: loading ``probekit.histogram`` must not hide the function."""
 
-    def __setattr__(self, name: str, value: Any) -> None:
+    def __setattr__(self, name: str, value: "Any") -> None:
         """Set *name*, unless it is a submodule that is called like a function."""
         if not (name == "histogram" and isinstance(value, ModuleType)):
             super().__setattr__(name, value)
@@ -122,10 +126,12 @@ class _Front(ModuleType):
 sys.modules[__name__].__class__ = _Front
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> "Any":
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
     if not home:
         return import_module(f"{__name__}.{name}")
     if name in _SILENCED and import_module(f"{__name__}.recording.quiet").is_disabled():

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from probekit.buffer import schema
-from probekit.buffer.descriptors import Held, leak, open_on
+from probekit.buffer.descriptors import leak, open_on
 from probekit.buffer.locks import FileLock, open_private
 from probekit.buffer.places import create_file, set_aside, unsuitable_filesystem
 from probekit.buffer.pragmas import set_pragmas, upgrade
@@ -24,6 +24,7 @@ from probekit.buffer.trouble import (
     may_pass,
     translated,
 )
+from probekit.descriptor import Held
 from probekit.errors import BufferBusy, BufferCorrupt, BufferFailed
 from probekit.notice import notice
 

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from probekit.buffer.descriptors import Held
+from probekit.descriptor import Held
 
 _POLL_S = 0.005
 

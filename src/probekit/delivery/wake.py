@@ -13,7 +13,7 @@ import threading
 from pathlib import Path
 from typing import Protocol
 
-from probekit.buffer.descriptors import Held
+from probekit.descriptor import Held
 
 POLL_S = 0.2  # where nobody can ring from outside
 

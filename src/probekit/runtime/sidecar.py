@@ -12,9 +12,9 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from probekit.buffer.descriptors import Held
 from probekit.clock import SYSTEM_CLOCK, Clock
 from probekit.delivery.wake import is_heard
+from probekit.descriptor import Held
 from probekit.notice import notice
 
 if TYPE_CHECKING:
