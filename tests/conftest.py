@@ -8,6 +8,8 @@ from pathlib import Path
 # that a folder here never hides a module.
 sys.path.append(str(Path(__file__).parent))
 
+import rowrecord
+
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A runner in the background hands down "ignore"; programs under test must hear
     # Ctrl-C as they would in a terminal. A handler becomes the default at exec.
@@ -23,3 +25,8 @@ def pytest_ignore_collect(collection_path: Path) -> "bool | None":
     if collection_path.suffix == ".py" and not collection_path.name.startswith("test_"):
         return True
     return None
+
+
+def pytest_configure(config):
+    """Let tests of the fault matrix leave what they measured, where it is asked for."""
+    rowrecord.register(config)

@@ -178,6 +178,7 @@ def test_a_retry_is_counted_and_is_no_error(shop, worker):
     assert "error.type" not in attributes
 
 
+@pytest.mark.row("P11")
 def test_children_that_are_replaced_lose_nothing(shop, worker):
     results = [shop.recycled.delay() for _ in range(8)]
     children = {result.get(timeout=20) for result in results}

@@ -141,6 +141,7 @@ def checkpoint(house):
     house.store.housekeep(deadline_s=0.2)
 
 
+@pytest.mark.row("D5")
 @pytest.mark.parametrize("seed", range(8))
 def test_a_damaged_file_costs_nothing_without_a_number(house, seed):
     """At rest: the leader ends, the file or its log is hurt, another one leads."""
@@ -168,6 +169,7 @@ def test_a_damaged_file_costs_nothing_without_a_number(house, seed):
     house.check()
 
 
+@pytest.mark.row("D5")
 @pytest.mark.parametrize("seed", range(8))
 def test_pages_torn_under_a_running_leader_cost_nothing_without_a_number(house, seed):
     """The leader goes on, whatever the disk does to its file."""
@@ -187,6 +189,7 @@ def test_pages_torn_under_a_running_leader_cost_nothing_without_a_number(house, 
     house.check()
 
 
+@pytest.mark.row("D6")
 @pytest.mark.parametrize("while_running", [True, False])
 def test_an_older_copy_of_the_buffer_is_noticed_and_repeats_nothing(
     house, tmp_path, while_running
@@ -215,6 +218,7 @@ def test_an_older_copy_of_the_buffer_is_noticed_and_repeats_nothing(
     assert all(account.dropped == {"lost": 10} for account in books.values())
 
 
+@pytest.mark.row("D6")
 def test_a_deleted_buffer_is_counted_as_lost_and_numbers_go_on(house):
     """D6: what had not been delivered when the file was deleted has a number."""
     house.record(10)
@@ -234,6 +238,7 @@ def test_a_deleted_buffer_is_counted_as_lost_and_numbers_go_on(house):
     assert all(account.dropped == {"lost": 7} for account in books.values())
 
 
+@pytest.mark.row("D10")
 @pytest.mark.parametrize("with_books", [True, False])
 @pytest.mark.parametrize("cut", range(3))
 def test_power_loss_costs_at_most_what_came_after_the_last_checkpoint(
@@ -290,6 +295,7 @@ def test_rows_of_an_older_file_get_their_checksums(tmp_path):
     house.close()
 
 
+@pytest.mark.row("D5")
 @pytest.mark.parametrize("wound_with", ["first", "cut"])
 def test_a_buffer_that_cannot_be_recognised_any_more_is_still_ours(house, wound_with):
     """Its first page is gone, or all but a few bytes: it is set aside, not left."""

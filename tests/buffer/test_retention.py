@@ -141,6 +141,7 @@ def test_what_was_offered_and_not_passed_is_never_merged(
     assert [6, 12] == [row[0] for row in windows(buffer)]
 
 
+@pytest.mark.row("D9")
 def test_only_when_nothing_can_be_merged_the_oldest_goes_and_is_counted(
     buffer, clock, harvest, monkeypatch
 ):
@@ -187,6 +188,7 @@ def test_the_signal_that_fills_the_buffer_pays(buffer, clock, harvest, monkeypat
     assert buffer.books_balance()
 
 
+@pytest.mark.row("D9")
 def test_undelivered_data_beyond_its_age_is_expired(buffer, clock, harvest):
     buffer.store.register(["dead"])
     fill(buffer, clock, harvest, 3, events=["e"], spans=["s"])
@@ -246,6 +248,7 @@ def test_window_ids_and_numbers_are_never_given_twice(buffer, clock, harvest):
     assert 3 == parcel.events[0].number
 
 
+@pytest.mark.row("D9")
 def test_the_file_stays_within_its_cap_under_a_dead_exporter(
     tmp_path, new_buffer, clock, harvest
 ):

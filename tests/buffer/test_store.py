@@ -319,6 +319,7 @@ def test_texts_with_halves_of_surrogate_pairs_do_not_stop_the_buffer(buffer, har
 # The file
 
 
+@pytest.mark.row("S2")
 def test_all_files_are_private_under_any_umask(tmp_path, clock):
     before = os.umask(0)
     store = Store(tmp_path / "new" / "b.db", clock=clock)
@@ -375,6 +376,7 @@ def test_a_database_of_somebody_else_is_left_alone(tmp_path, clock):
     assert before == path.read_bytes()
 
 
+@pytest.mark.row("D12")
 def test_a_buffer_of_a_newer_version_is_left_alone(buffer, clock):
     buffer.store.dispose()
     with sqlite3.connect(buffer.path) as connection:
@@ -423,6 +425,7 @@ def test_damage_found_while_running_is_set_aside_at_the_next_call(
     assert [True] == checked
 
 
+@pytest.mark.row("D5")
 def test_at_most_three_damaged_files_are_kept(buffer, clock):
     buffer.store.dispose()
     for _ in range(5):
@@ -434,6 +437,7 @@ def test_at_most_three_damaged_files_are_kept(buffer, clock):
     assert 3 == len(aside(buffer.path))
 
 
+@pytest.mark.row("D4")
 def test_a_symlink_is_not_followed(tmp_path, clock):
     (tmp_path / "b.db").symlink_to(tmp_path / "elsewhere.db")
     failing_open(tmp_path / "b.db", clock)
@@ -448,6 +452,7 @@ def test_a_path_that_cannot_be_made_is_named(clock, path):
     failing_open(Path(path), clock)
 
 
+@pytest.mark.row("D11")
 def test_a_network_file_system_is_refused(tmp_path):
     from probekit.buffer.places import unsuitable_filesystem
 

@@ -67,6 +67,7 @@ def test_windows_of_one_epoch_never_overlap_and_come_back_to_the_clock(timeline,
     assert clock.now_ns == ends[-1]
 
 
+@pytest.mark.row("T1")
 def test_a_large_step_back_opens_a_new_epoch(timeline, clock):
     clock.advance(10)
     clock.step(-3600)
@@ -77,6 +78,7 @@ def test_a_large_step_back_opens_a_new_epoch(timeline, clock):
     assert (clock.now_ns - 10 * S, clock.now_ns, 1) == close(timeline)
 
 
+@pytest.mark.row("T1")
 def test_a_jump_forward_is_a_hole_and_not_a_long_window(timeline, clock, start_ns):
     clock.advance(10)
     clock.step(3600)
@@ -86,6 +88,7 @@ def test_a_jump_forward_is_a_hole_and_not_a_long_window(timeline, clock, start_n
     assert (start_ns + 3610 * S, start_ns + 3620 * S, 0) == close(timeline)
 
 
+@pytest.mark.row("T1")
 def test_steps_in_both_directions_never_make_an_empty_window(timeline, clock):
     for seconds in (-0.5, 0.5, -59, -59, -59, 120, -3600, 0):
         clock.step(seconds)
@@ -93,6 +96,7 @@ def test_steps_in_both_directions_never_make_an_empty_window(timeline, clock):
         assert start < end
 
 
+@pytest.mark.row("T1")
 def test_a_clock_that_was_set_back_between_two_leaders_opens_a_new_epoch(clock):
     timeline = Timeline(clock, 10.0, last_end_ns=clock.now_ns + 3600 * S, epoch=4)
 

@@ -47,6 +47,7 @@ def test_what_must_wait_comes_again_the_same(fakes, clock):
     assert len(store.errors) == 2
 
 
+@pytest.mark.row("N3")
 def test_no_send_happens_before_the_asked_time(fakes, clock):
     """Retry-After is honoured even when somebody flushes."""
     answers = iter([RetryLater("busy", after_s=30.0), None])
@@ -77,6 +78,7 @@ def test_a_flush_cuts_a_backoff_short(fakes, clock):
     assert store.cursor == 1
 
 
+@pytest.mark.row("N5")
 def test_too_large_a_batch_is_halved_and_later_ones_are_smaller(fakes, clock):
     """All arrives; the size is remembered."""
     exporter = fakes.Exporter(lambda n: TooLarge("413") if len(n) > 30 else None)
@@ -89,6 +91,7 @@ def test_too_large_a_batch_is_halved_and_later_ones_are_smaller(fakes, clock):
     assert len(refused) < 12
 
 
+@pytest.mark.row("N5")
 def test_a_record_too_large_by_itself_is_buried(fakes, clock):
     """After halving down to it; its neighbours arrive."""
     exporter = fakes.Exporter(lambda n: TooLarge("413") if 7 in n else None)
@@ -99,6 +102,7 @@ def test_a_record_too_large_by_itself_is_buried(fakes, clock):
     assert set(range(1, 21)) - {7} == set(exporter.delivered)
 
 
+@pytest.mark.row("N4")
 @settings(max_examples=40, deadline=None)
 @given(st.sets(st.integers(1, 120), max_size=5))
 def test_bad_records_are_found_and_buried_the_others_arrive(fakes, bad):
@@ -111,6 +115,7 @@ def test_bad_records_are_found_and_buried_the_others_arrive(fakes, bad):
     assert sorted(set(range(1, 121)) - bad) == sorted(exporter.delivered)
 
 
+@pytest.mark.row("N4")
 def test_a_backend_that_refuses_everything_is_not_asked_for_each_record(fakes, clock):
     """Bisecting ends when it is plain that the records are not to blame."""
     store, exporter = fakes.Store(1000), fakes.Exporter(lambda _: Rejected("never"))
@@ -120,6 +125,7 @@ def test_a_backend_that_refuses_everything_is_not_asked_for_each_record(fakes, c
     assert len(exporter.sends) < 150
 
 
+@pytest.mark.row("N8")
 def test_a_partial_refusal_is_counted_and_not_repeated(fakes, clock):
     """The others were taken."""
     answers = iter([Rejected("2 too old", count=2)])
@@ -132,6 +138,7 @@ def test_a_partial_refusal_is_counted_and_not_repeated(fakes, clock):
     assert store.cursor == 9
 
 
+@pytest.mark.row("N6")
 def test_a_forbidding_backend_is_probed_every_five_minutes(fakes, clock, caplog):
     """The data stays, one line is logged, a flush changes nothing."""
     store, exporter = fakes.Store(1), fakes.Exporter(lambda _: Forbidden("401"))
@@ -147,6 +154,7 @@ def test_a_forbidding_backend_is_probed_every_five_minutes(fakes, clock, caplog)
     assert len(caplog.records) == 1
 
 
+@pytest.mark.row("N6")
 def test_the_data_flows_again_when_the_credentials_are_mended(fakes, clock):
     """The circuit closes with the first success."""
     answers = iter([Forbidden("401"), None])
@@ -204,6 +212,7 @@ def test_a_buffer_that_cannot_be_read_is_no_reason_to_fail(fakes, clock):
     assert 0 < courier.step() <= 5
 
 
+@pytest.mark.row("N13")
 def test_a_backlog_is_taken_with_half_the_strength_after_an_outage(fakes, clock):
     """The far side has others to serve too; a flush lifts that."""
 

@@ -10,6 +10,7 @@ from probekit.delivery.retry import action_for, delay_s
 from probekit.errors import Forbidden, Rejected, RetryLater, TooLarge
 
 
+@pytest.mark.row("N7")
 @pytest.mark.parametrize(
     "error, action",
     [
@@ -46,6 +47,7 @@ def test_the_ceiling_never_falls(failures):
     assert ceiling_s(failures) <= ceiling_s(failures + 1)
 
 
+@pytest.mark.row("N3")
 @given(st.floats(0, 1e12), st.floats(0, 1, exclude_max=True))
 def test_a_wish_is_honoured_up_to_an_hour(asked_s, draw):
     """Never sooner than asked, unless that is more than an hour."""
@@ -60,6 +62,7 @@ def test_a_senseless_wish_is_no_wish(nonsense):
     assert delay_s(1, nonsense, draw=lambda: 0.5) == 0.5
 
 
+@pytest.mark.row("N13")
 def test_waits_of_a_fleet_are_spread():
     """A thousand processes that lost their collector at once do not return at once."""
     waits = sorted(delay_s(12) for _ in range(1000))

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from probekit.exporters.transport.answer import Answer, retry_after_s, verdict_on
 
 
+@pytest.mark.row("N3")
 @pytest.mark.parametrize(
     "text, wait_s",
     [
@@ -31,6 +32,7 @@ def test_a_wait_is_honoured_up_to_an_hour_and_garbage_ignored(text, wait_s):
     assert wait_s == retry_after_s(text, 1000.0)
 
 
+@pytest.mark.row("N3")
 @settings(max_examples=80, deadline=None)
 @given(st.text(max_size=30) | st.floats().map(str) | st.integers().map(str))
 def test_no_text_makes_a_wait_longer_than_an_hour_or_negative(text):

@@ -91,6 +91,7 @@ def test_an_idle_connection_that_dies_in_use_is_tried_once_more(receiver, transp
     assert [b"1", b"2", b"2"] == [request.body for request in receiver.requests]
 
 
+@pytest.mark.row("N9")
 def test_a_fresh_connection_cut_before_the_answer_is_not_an_acknowledgement(
     receiver, transport_to
 ):
@@ -164,6 +165,7 @@ def test_an_answer_that_comes_while_we_write_is_read(receiver, reply, transport_
         transport_to(receiver).post("/", LARGE)
 
 
+@pytest.mark.row("N10")
 @pytest.mark.parametrize(
     "reply",
     [
@@ -178,6 +180,7 @@ def test_an_answer_that_does_not_end_is_no_answer(receiver, reply, transport_to)
         transport_to(receiver, timeout_s=0.15).post("/", b"x")
 
 
+@pytest.mark.row("N10")
 def test_a_body_is_read_to_64_kib_and_the_connection_closed(receiver, transport_to):
     receiver.answer_with(Reply(endless_body=True), Reply())
     transport = transport_to(receiver)
@@ -228,6 +231,7 @@ def test_the_next_host_is_asked_when_the_first_is_gone(receiver, transport_to):
     assert [b"1", b"2"] == [request.body for request in receiver.requests]
 
 
+@pytest.mark.row("N2")
 def test_a_listener_that_never_accepts_costs_the_connect_timeout(transport_to):
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))

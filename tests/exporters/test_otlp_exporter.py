@@ -98,6 +98,7 @@ def test_an_empty_answer_is_a_full_success(receiver, exporter, reply):
     assert 3 == len(receiver.requests)
 
 
+@pytest.mark.row("N7")
 @pytest.mark.parametrize("content_type", ["text/html", "text/plain", ""])
 def test_a_login_page_is_no_acknowledgement(receiver, exporter, content_type):
     headers = {"Content-Type": content_type} if content_type else {}
@@ -108,6 +109,7 @@ def test_a_login_page_is_no_acknowledgement(receiver, exporter, content_type):
     assert [METRICS] == paths(receiver)
 
 
+@pytest.mark.row("N8")
 def test_a_partial_success_is_counted_and_not_sent_again(receiver, exporter):
     receiver.answer_with(partial(2, "bad points"), OK, partial(1, "bad span"))
     with pytest.raises(Rejected, match="bad points; bad span") as caught:
@@ -205,6 +207,7 @@ def test_a_refused_request_is_refused_as_a_whole(receiver, exporter):
     assert caught.value.count is None
 
 
+@pytest.mark.row("N7")
 def test_a_500_drops_one_request_with_its_number_and_the_others_go(receiver, exporter):
     receiver.answer_with(Reply(500, body=b"oops"))
     with pytest.raises(Rejected, match=r"500.*oops") as caught:
@@ -214,6 +217,7 @@ def test_a_500_drops_one_request_with_its_number_and_the_others_go(receiver, exp
     assert [METRICS, LOGS, TRACES] == paths(receiver)
 
 
+@pytest.mark.row("N6")
 @pytest.mark.parametrize("status", [401, 403, 404, 302])
 def test_wrong_credentials_or_addresses_keep_the_data(receiver, exporter, status):
     receiver.answer_with(Reply(status, {"Location": "http://elsewhere/"}))
@@ -223,6 +227,7 @@ def test_wrong_credentials_or_addresses_keep_the_data(receiver, exporter, status
     assert [METRICS] == paths(receiver)
 
 
+@pytest.mark.row("N2")
 def test_three_requests_share_one_deadline(receiver):
     exporter = build(f"otlp://127.0.0.1:{receiver.port}?timeout_s=0.2")
     receiver.reply = replace(OK, delay_s=0.12)

@@ -45,6 +45,7 @@ def test_a_large_payload_arrives_whole(receiver):
     transport.close()
 
 
+@pytest.mark.row("P12")
 def test_a_far_side_that_went_away_is_noticed_before_the_next_write(receiver):
     transport = transport_to(receiver)
     transport.send(b"1\n")
@@ -59,6 +60,7 @@ def test_a_far_side_that_went_away_is_noticed_before_the_next_write(receiver):
     transport.close()
 
 
+@pytest.mark.row("N2")
 def test_a_far_side_that_does_not_read_costs_the_timeout(receiver):
     receiver.reading.clear()
     transport = transport_to(receiver, timeout_s=0.15)
@@ -110,6 +112,7 @@ def test_a_connection_is_not_shared_with_a_forked_child(receiver, monkeypatch):
     transport.close()
 
 
+@pytest.mark.row("N11")
 def test_a_lookup_that_hangs_ends_with_the_deadline_and_holds_one_thread(monkeypatch):
     gate, asked = threading.Event(), []
 
@@ -132,6 +135,7 @@ def test_a_lookup_that_hangs_ends_with_the_deadline_and_holds_one_thread(monkeyp
     assert ["slow.example"] == asked
 
 
+@pytest.mark.row("N11")
 def test_an_unknown_name_is_a_reason_to_wait(monkeypatch):
     def unknown(*_, **__):
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
@@ -141,11 +145,13 @@ def test_an_unknown_name_is_a_reason_to_wait(monkeypatch):
         TcpTransport(Dialer([("nowhere.example", 1)])).send(b"x")
 
 
+@pytest.mark.row("N11")
 def test_a_name_that_no_resolver_can_spell_is_a_reason_to_wait():
     with pytest.raises(RetryLater, match="look-up"):
         TcpTransport(Dialer([("a" * 300, 1)])).send(b"x")
 
 
+@pytest.mark.row("P16")
 @pytest.mark.parametrize("kind", ["tcp", "udp"])
 def test_a_socket_number_that_the_host_took_over_is_not_written_to(tmp_path, kind):
     """A daemonizing host closes our number and opens something else under it."""

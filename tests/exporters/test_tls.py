@@ -65,6 +65,7 @@ def test_json_lines_travel_over_tls():
         exporter.close()
 
 
+@pytest.mark.row("S1")
 @pytest.mark.parametrize("name", ["expired", "elsewhere"])
 def test_a_certificate_that_does_not_fit_is_refused_and_the_data_kept(name):
     with otlp(server(name)) as receiver, pytest.raises(Forbidden, match="certificate"):
@@ -136,6 +137,7 @@ def test_whatever_a_url_says_the_chain_and_the_name_are_verified():
     assert made.context.minimum_version >= ssl.TLSVersion.TLSv1_2
 
 
+@pytest.mark.row("S1")
 def test_there_is_no_fallback_to_plain_text():
     with HttpReceiver() as receiver, pytest.raises(RetryLater):
         send(url(receiver).replace("timeout_s=2", "timeout_s=0.1"))

@@ -30,7 +30,26 @@ def rng(request):
     """Chance of this test's own; printed, so that a failure can be played again."""
     seed = seed_of(request.config)
     print(f"{SEED_VARIABLE}={seed}")
+    request.node.user_properties.append(("seed", seed))
     return random.Random(f"{seed}:{request.node.name}")
+
+
+@pytest.fixture
+def measured(request):
+    """Takes the figures that stand for this test on the page, a line a call."""
+
+    def note(text):
+        request.node.user_properties.append(("measured", text))
+
+    return note
+
+
+def pytest_collection_modifyitems(items):
+    """Give the long forms time; each of them has bounds of its own."""
+    if os.environ.get("PROBEKIT_FAULTS") == "long":
+        for item in items:
+            if Path(__file__).parent in item.path.parents:
+                item.add_marker(pytest.mark.timeout(2400), append=False)
 
 
 @pytest.fixture

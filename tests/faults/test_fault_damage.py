@@ -78,6 +78,7 @@ def read_by_a_leader(folder):
         store.close()
 
 
+@pytest.mark.row("D5")
 def test_no_wrong_record_is_ever_read_from_a_damaged_segment(rng, long_run, tmp_path):
     """What is read is what was written, up to the wound; a wound is booked."""
     (tmp_path / "whole").mkdir()
@@ -103,6 +104,7 @@ def test_no_wrong_record_is_ever_read_from_a_damaged_segment(rng, long_run, tmp_
         shutil.rmtree(folder)
 
 
+@pytest.mark.row("D5")
 @pytest.mark.parametrize("size", [0, 1, 4096])
 def test_a_buffer_that_is_empty_or_garbage_is_told_from_ours(scene, ledger, rng, size):
     """An empty file is used; garbage that we did not make is left as it is."""
@@ -125,6 +127,7 @@ def test_a_buffer_that_is_empty_or_garbage_is_told_from_ours(scene, ledger, rng,
     assert size == 0 or scene.buffer.read_bytes() == garbage
 
 
+@pytest.mark.row("D6")
 @pytest.mark.parametrize("end", ["advance", "bury", "refused"])
 def test_a_parcel_of_a_lost_file_moves_no_cursor_of_the_new_one(tmp_path, end):
     """D6: the file went away while a send was under way; the new records wait.

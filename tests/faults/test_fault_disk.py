@@ -26,6 +26,7 @@ say(wait_for(lambda: probekit.flush(2), 20))
 """
 
 
+@pytest.mark.row("D1")
 def test_a_full_disk_loses_nothing_that_fits_into_memory(scene, ledger):
     """D1: the segments cannot grow; when there is room again, all is written."""
     ledger.start()
@@ -82,6 +83,7 @@ def failing(scene, shim, do, **where):
     return scene.finish(process), process.who
 
 
+@pytest.mark.row("D2")
 @pytest.mark.parametrize("calls", ["w", "p", "st"])
 @pytest.mark.parametrize("do", [errno.EIO, errno.ENOSPC, HALF])
 def test_a_call_that_fails_once_loses_nothing(scene, shim, rng, do, calls):
@@ -101,6 +103,7 @@ def test_a_call_that_fails_once_loses_nothing(scene, shim, rng, do, calls):
     connection.close()
 
 
+@pytest.mark.row("D2")
 @pytest.mark.parametrize("do", [errno.EIO, errno.ENOSPC])
 def test_a_disk_that_fails_for_a_while_loses_nothing(scene, ledger, shim, rng, do):
     """D2: ten calls in a row fail, on segments and buffer alike."""
@@ -112,6 +115,7 @@ def test_a_disk_that_fails_for_a_while_loses_nothing(scene, ledger, shim, rng, d
     assert 0 == scene.lost("events") == scene.lost("metrics")
 
 
+@pytest.mark.row("D2")
 def test_a_disk_that_fails_at_the_start_costs_nothing(scene, ledger, shim, rng):
     """D2: what cannot be opened is tried again, by the same process, into the file."""
     ledger.start()
@@ -142,6 +146,7 @@ check_books()
 """
 
 
+@pytest.mark.row("D4")
 @pytest.mark.parametrize("kind", ["link", "dangling link", "pipe", "folder"])
 def test_what_is_no_file_is_neither_followed_nor_touched(scene, ledger, kind):
     """D4: a planted link, pipe or folder in the buffer's place; memory takes over."""
@@ -167,6 +172,7 @@ def test_what_is_no_file_is_neither_followed_nor_touched(scene, ledger, kind):
     assert 1 == sum(str(scene.buffer) in line for line in scene.spoken)
 
 
+@pytest.mark.row("D4")
 def test_a_file_system_that_is_read_only_leaves_recording_in_memory(scene, ledger):
     """D4: one warning; delivery goes on."""
     scene.books_expected = False
@@ -182,6 +188,7 @@ def test_a_file_system_that_is_read_only_leaves_recording_in_memory(scene, ledge
     assert 1 == sum(str(scene.buffer) in line for line in scene.spoken)
 
 
+@pytest.mark.row("D4", "D6")
 def test_a_folder_that_is_missing_is_made_and_made_again(scene, ledger):
     """D4, D6: all of the buffer is deleted while it is in use."""
     ledger.start()
@@ -206,6 +213,7 @@ def test_a_folder_that_is_missing_is_made_and_made_again(scene, ledger):
     scene.expect_all(process.who)
 
 
+@pytest.mark.row("D6")
 @pytest.mark.parametrize("how", ["deleted", "renamed"])
 def test_a_buffer_that_goes_away_is_noticed_and_made_anew(scene, ledger, how):
     """D6: nothing goes on into a file that nobody can find any more."""
@@ -238,6 +246,7 @@ def test_a_buffer_that_goes_away_is_noticed_and_made_anew(scene, ledger, how):
     assert scene.buffer.exists()
 
 
+@pytest.mark.row("D9")
 def test_a_buffer_at_its_cap_gives_up_the_oldest_and_counts_it(scene, ledger):
     """D9: never larger than the cap and 4 MiB; what is missing is what is booked."""
     said = scene.run(

@@ -101,6 +101,7 @@ def values(error):
     yield hostile(bytes, error=error)(b"raw")
 
 
+@pytest.mark.row("R2")
 @pytest.mark.parametrize("error", [ValueError, RecursionError, MemoryError])
 def test_no_object_makes_a_call_fail_wherever_it_is_given(kit, error):
     """As value, key, attribute, name, text, argument, result and mapping."""
@@ -128,6 +129,7 @@ def test_no_object_makes_a_call_fail_wherever_it_is_given(kit, error):
     assert not kit.drain()
 
 
+@pytest.mark.row("R2")
 def test_objects_that_nobody_named_are_never_asked_to_show_themselves(kit):
     """No repr, no str, no length, no property: they are named by their type."""
     thing = hostile()()
@@ -198,6 +200,7 @@ if sys.version_info >= (3, 11):
     ERRORS["nested groups"] = lambda: nested_groups(500)
 
 
+@pytest.mark.row("R2")
 @pytest.mark.parametrize("kind", ERRORS)
 def test_no_exception_is_too_odd_to_be_counted(kit, kind):
     """The host gets the same object, the problem has its count, texts are cut."""
@@ -220,6 +223,7 @@ def test_no_exception_is_too_odd_to_be_counted(kit, kind):
                for event in harvest.events)  # fmt: skip
 
 
+@pytest.mark.row("P3")
 @pytest.mark.parametrize("passing", [SystemExit, KeyboardInterrupt, GeneratorExit])
 def test_what_ends_the_host_passes_through_all_of_ours(kit, passing):
     """Out of a call, a block, a judgement, an attribute: the same object."""
@@ -241,6 +245,7 @@ def test_what_ends_the_host_passes_through_all_of_ours(kit, passing):
     assert [] == kit.drain().problems
 
 
+@pytest.mark.row("R1", "R2")
 def test_huge_and_deep_things_are_cut(kit):
     """Texts of 20 MB, a million items, a list in itself, ten thousand levels."""
     endless = []
@@ -265,6 +270,7 @@ def test_huge_and_deep_things_are_cut(kit):
     assert {("events", "invalid"): 1} == harvest.losses
 
 
+@pytest.mark.row("R2", "R3")
 def test_at_the_end_of_the_stack_only_the_stack_ends(kit):
     """Only RecursionError leaves a call, and everything works afterwards."""
 
@@ -342,6 +348,7 @@ def _is_safe(frame):
     return line.strip() in {"try:", "lock.release()"}
 
 
+@pytest.mark.row("P3")
 def test_an_interrupt_inside_our_code_reaches_the_host_and_leaves_us_whole(kit, rng):
     """At lines of ours chosen at random: passed on, nothing locked, nothing stuck."""
     work = kit.probed(lambda: None)
@@ -366,6 +373,7 @@ def test_an_interrupt_inside_our_code_reaches_the_host_and_leaves_us_whole(kit, 
     assert reached > 20
 
 
+@pytest.mark.row("R3")
 def test_signal_handlers_that_record_lose_nothing_and_hang_nothing(kit):
     """Every half millisecond, in the middle of whatever runs."""
     handled = [0]
@@ -394,6 +402,7 @@ def test_signal_handlers_that_record_lose_nothing_and_hang_nothing(kit):
     assert calls + handled[0] == sum(drained)
 
 
+@pytest.mark.row("R3")
 def test_finalisers_and_collections_that_record_are_exact(kit):
     """A ``__del__`` in the middle of a drain, a collection at every allocation."""
     made = [0]
@@ -427,6 +436,7 @@ def test_finalisers_and_collections_that_record_are_exact(kit):
     assert calls + made[0] == total
 
 
+@pytest.mark.row("R3")
 def test_a_callback_that_records_drains_and_flushes_itself_changes_nothing(kit):
     """Re-entrance from within a drain."""
     seen = []
@@ -444,6 +454,7 @@ def test_a_callback_that_records_drains_and_flushes_itself_changes_nothing(kit):
     assert [False] * 3 == seen
 
 
+@pytest.mark.row("R3")
 def test_a_scrubber_that_records_is_not_asked_for_ever(kit):
     """What it records is cleaned by it in the next drain, not in this one."""
     kit.registry.scrub = Scrubber(
@@ -455,6 +466,7 @@ def test_a_scrubber_that_records_is_not_asked_for_ever(kit):
     assert [1, 1, 1] == counts
 
 
+@pytest.mark.row("R2")
 def test_many_threads_with_hostile_things_are_counted_exactly(kit, rng):
     """An error storm with hostile attributes from eight threads."""
     seeds = [rng.random() for _ in range(8)]

@@ -61,6 +61,7 @@ def names(scene):
 WANTED = ["__main__.charge", "__main__.checkout", "nightly"]
 
 
+@pytest.mark.row("P1")
 def test_a_killed_process_leaves_what_was_running_and_for_how_long(scene, ledger):
     """Calls and jobs older than a second, with memory and load, once and delivered."""
     ledger.start()

@@ -19,6 +19,7 @@ def proxy(ledger, rng):
     made.close()
 
 
+@pytest.mark.row("N9")
 def test_answers_that_are_cut_off_cost_repeats_and_nothing_else(scene, ledger, proxy):
     """N9: sent again byte for byte, so a receiver that recognises it counts once."""
     ledger.start()
@@ -46,6 +47,7 @@ def test_answers_that_are_cut_off_cost_repeats_and_nothing_else(scene, ledger, p
     assert ledger.repeats <= proxy.cut_answers + proxy.cut_requests
 
 
+@pytest.mark.row("N9")
 def test_a_process_killed_before_the_answer_is_no_reason_to_count_twice(scene, ledger):
     """N9: the receiver has it, the cursor does not; the next sends the same bytes."""
     ledger.delay_s = 0.3

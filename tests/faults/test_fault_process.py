@@ -42,6 +42,7 @@ def only_the_last_moment_is_missing(scene, who, killed_ns):
         assert scene.blocks(who).get(block, 0) >= wanted
 
 
+@pytest.mark.row("P1", "P2")
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_a_killed_process_loses_at_most_its_last_moment(
@@ -58,6 +59,7 @@ def test_a_killed_process_loses_at_most_its_last_moment(
     assert not ledger.doubled()
 
 
+@pytest.mark.row("P1")
 def test_a_kill_in_the_middle_of_a_write_leaves_what_was_written_before(
     scene, rng, shim, ledger, long_run
 ):
@@ -76,6 +78,7 @@ def test_a_kill_in_the_middle_of_a_write_leaves_what_was_written_before(
     assert not ledger.doubled()
 
 
+@pytest.mark.row("P3")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_host_that_handles_its_signal_loses_nothing(scene, rng, number, ledger):
     """P3: its handler is called, its exit status stays, all is delivered or kept."""
@@ -112,6 +115,7 @@ def test_a_host_that_handles_its_signal_loses_nothing(scene, rng, number, ledger
     assert not ledger.doubled()
 
 
+@pytest.mark.row("P5")
 def test_a_receiver_that_is_down_at_first_gets_everything_once(scene, ledger):
     """P5: the backlog is delivered when it comes back, while recording goes on."""
     process = scene.start(
@@ -134,6 +138,7 @@ def test_a_receiver_that_is_down_at_first_gets_everything_once(scene, ledger):
     assert 0 == ledger.repeats
 
 
+@pytest.mark.row("P6")
 def test_what_a_process_left_behind_is_delivered_by_the_next(scene, ledger):
     """P6: the receiver was never there, the process ended, another one starts."""
     scene.run("configure()\nfor n in range(1_000): operation(n)")
@@ -145,6 +150,7 @@ def test_what_a_process_left_behind_is_delivered_by_the_next(scene, ledger):
     assert 0 == ledger.repeats
 
 
+@pytest.mark.row("P6")
 def test_two_that_start_at_once_adopt_what_was_left_only_once(scene, ledger):
     """P6: the dead left twenty segments; each record is sent by one of the two."""
     scene.run(
@@ -172,6 +178,7 @@ def test_two_that_start_at_once_adopt_what_was_left_only_once(scene, ledger):
     assert 0 == ledger.repeats
 
 
+@pytest.mark.row("P14")
 def test_a_host_that_may_start_no_thread_works_and_records(
     scene, shim, ledger, tmp_path
 ):
@@ -198,6 +205,7 @@ def test_a_host_that_may_start_no_thread_works_and_records(
     scene.expect_all("w0")
 
 
+@pytest.mark.row("P14")
 def test_a_host_without_memory_for_a_thread_works_and_records(scene, ledger):
     """P14: the address space is used up, so no thread finds room for its stack."""
     ledger.start()
@@ -221,6 +229,7 @@ def test_a_host_without_memory_for_a_thread_works_and_records(scene, ledger):
     scene.expect_all("w0")
 
 
+@pytest.mark.row("P15")
 def test_a_host_that_holds_every_descriptor_works_and_records(scene, ledger):
     """P15: the segment was open before; sockets wait until there is room."""
     ledger.start()
@@ -253,6 +262,7 @@ def test_a_host_that_holds_every_descriptor_works_and_records(scene, ledger):
     scene.expect_all("w0")
 
 
+@pytest.mark.row("P15")
 def test_descriptors_that_stay_taken_until_the_end_cost_nothing_either(scene, ledger):
     """P15: even the exit finds no room; the next process delivers."""
     scene.run(

@@ -18,6 +18,7 @@ ENDS = {
 }
 
 
+@pytest.mark.row("P4")
 def test_an_end_that_runs_no_exit_hooks_costs_at_most_the_last_moment(scene, ledger):
     """P4: what was written before is delivered by the next; durable ones always."""
     ledger.start()
@@ -44,6 +45,7 @@ def test_an_end_that_runs_no_exit_hooks_costs_at_most_the_last_moment(scene, led
     assert not ledger.doubled()
 
 
+@pytest.mark.row("P7")
 @pytest.mark.timeout(900)
 def test_forks_without_number_neither_hang_nor_repeat(scene, ledger, long_run):
     """P7: 50 (long: 1,000) while four threads record; every other child just exits."""
@@ -103,6 +105,7 @@ def test_forks_without_number_neither_hang_nor_repeat(scene, ledger, long_run):
     assert 0 == ledger.repeats
 
 
+@pytest.mark.row("P12")
 @pytest.mark.timeout(200)
 def test_a_stopped_and_continued_process_goes_on_as_if_it_had_not_been(
     scene, ledger, long_run
@@ -141,6 +144,7 @@ def test_a_stopped_and_continued_process_goes_on_as_if_it_had_not_been(
     assert len(over) <= 1
 
 
+@pytest.mark.row("P13")
 def test_records_of_the_interpreters_last_moments_disturb_nothing(scene, ledger):
     """P13: finalizers, exit hooks before and after ours, threads that go on."""
     ledger.start()
@@ -177,6 +181,7 @@ def test_records_of_the_interpreters_last_moments_disturb_nothing(scene, ledger)
     assert not ledger.doubled()
 
 
+@pytest.mark.row("P13")
 def test_a_program_that_begins_with_us_when_it_ends_works(scene, ledger):
     """P13: configured inside an exit hook, where no thread may be started any more."""
     ledger.start()
@@ -197,6 +202,7 @@ def test_a_program_that_begins_with_us_when_it_ends_works(scene, ledger):
     assert not ledger.doubled()
 
 
+@pytest.mark.row("N13")
 def test_a_fleet_that_comes_back_at_the_same_moment_is_counted_once(scene, ledger):
     """N13: twelve processes over one buffer wait for one receiver."""
     process = scene.start(

@@ -172,6 +172,7 @@ def test_one_line_for_each_cause_and_minute(told, monkeypatch):
     assert ["it failed", "it failed too", "it failed"] == told()
 
 
+@pytest.mark.row("S1")
 def test_no_secret_is_told_whatever_an_error_quotes(told):
     """An exporter's error may hold its URL; the log does not."""
     patience = Patience("x", "sending")
@@ -192,6 +193,7 @@ def span(number, size):
     return Span("0" * 32, f"{number:016x}", "", "x" * size, 1, 1, 2)
 
 
+@pytest.mark.row("D1")
 def test_what_waits_for_the_disk_is_bounded_in_bytes_and_every_loss_counted():
     """Spans go first, then the oldest events; the newest are there."""
     backlog = Backlog(bytes_limit=1 << 20)
@@ -214,6 +216,7 @@ def test_what_waits_for_the_disk_is_bounded_in_bytes_and_every_loss_counted():
     assert 0 == backlog.size_bytes
 
 
+@pytest.mark.row("D1")
 def test_numbers_and_errors_are_never_cut():
     """They merge: a sum is a sum, one entry a problem, its count exact."""
     backlog = Backlog(bytes_limit=1)
@@ -247,6 +250,7 @@ def test_the_estimate_grows_with_what_is_in_a_record():
     assert small + 5000 <= size_of(Event(0, "e", body="x" * 5000))
 
 
+@pytest.mark.row("R1")
 def test_a_reading_that_is_no_number_is_counted_not_stored():
     """From a source as from a callback."""
     observer = Observer()

@@ -54,6 +54,7 @@ except probekit.ConfigError as error:
 """
 
 
+@pytest.mark.row("S1")
 @pytest.mark.parametrize("how", ["userinfo", "token"])
 @pytest.mark.parametrize("listening", [True, False])
 def test_no_secret_is_in_a_file_a_log_a_repr_or_the_status(
@@ -113,6 +114,7 @@ say(sum("POST" in text for text in errors))
 """
 
 
+@pytest.mark.row("S1")
 def test_an_exporter_that_quotes_its_address_gives_nothing_away(scene):
     """S1: neither in its errors' text, nor in tracebacks, nor when it is closed."""
     said = scene.run(QUOTING)
@@ -125,6 +127,7 @@ def test_an_exporter_that_quotes_its_address_gives_nothing_away(scene):
     assert [] == [where for where, text in places.items() if "hunter2" in text]
 
 
+@pytest.mark.row("S1")
 @pytest.mark.parametrize(
     "command, exporters",
     [
@@ -148,6 +151,7 @@ def test_no_command_shows_the_secrets_of_the_environment(tmp_path, command, expo
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.row("S2")
 @pytest.mark.parametrize("umask", ["0", "0o777"])
 def test_every_file_is_its_owners_alone_whatever_the_umask(scene, ledger, umask):
     """S2: while it runs and after, of a damaged buffer that was set aside too."""
@@ -184,6 +188,7 @@ def test_every_file_is_its_owners_alone_whatever_the_umask(scene, ledger, umask)
     ]
 
 
+@pytest.mark.row("S2")
 @pytest.mark.parametrize("part", ["leader", "write", "wake", "journal"])
 def test_no_planted_link_is_followed(scene, ledger, part):
     """S2: whatever file of ours is a link of somebody else's, its target is safe."""

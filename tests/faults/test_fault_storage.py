@@ -44,6 +44,7 @@ say(int(1000 * longest), int(1000 * stall))
 """
 
 
+@pytest.mark.row("D3")
 def test_a_disk_that_hangs_holds_neither_a_call_nor_the_event_loop(scene, ledger, shim):
     """D3: each write and fsync comes late; only threads of ours wait for it."""
     ledger.start()
@@ -61,6 +62,7 @@ def test_a_disk_that_hangs_holds_neither_a_call_nor_the_event_loop(scene, ledger
     assert 0 == scene.lost("events") == scene.lost("metrics")
 
 
+@pytest.mark.row("D7")
 def test_a_buffer_locked_by_a_foreign_tool_holds_nobody_up(scene, ledger):
     """D7: `BEGIN EXCLUSIVE` in another process, for as long as it likes."""
     ledger.start()
@@ -82,6 +84,7 @@ def test_a_buffer_locked_by_a_foreign_tool_holds_nobody_up(scene, ledger):
     assert 0 == scene.lost("events") == scene.lost("metrics")
 
 
+@pytest.mark.row("D8")
 def test_the_log_shrinks_once_a_long_reader_has_left(scene, ledger):
     """D8: the reader keeps the log growing; the application loses nothing by it."""
     ledger.start()
@@ -113,6 +116,7 @@ def test_the_log_shrinks_once_a_long_reader_has_left(scene, ledger):
     assert set(scene.truth(process.who).finished) == ledger.ids("plain", process.who)
 
 
+@pytest.mark.row("D5")
 @pytest.mark.parametrize("turn", range(20 if LONG else 2))
 def test_pages_torn_under_a_running_process_cost_nothing_without_a_number(
     scene, ledger, rng, turn

@@ -33,6 +33,7 @@ def run(program, *flags, cwd):
     return done.stdout
 
 
+@pytest.mark.row("S3")
 @pytest.mark.parametrize("flags", [("-I", "-O", "-W", "error"), ("-S", "-E")])
 def test_an_import_opens_starts_and_writes_nothing(flags, tmp_path):
     """As the interpreter's own audit sees it; decorating and counting neither."""
@@ -75,6 +76,7 @@ sys.meta_path.insert(0, Absent())
 """
 
 
+@pytest.mark.row("S3")
 @pytest.mark.parametrize("kind", ["ModuleNotFoundError", "RuntimeError"])
 def test_without_anybody_elses_library_all_is_recorded_and_delivered(kind, tmp_path):
     """Missing, or broken so that its import raises something odd."""
@@ -111,6 +113,7 @@ def test_without_anybody_elses_library_all_is_recorded_and_delivered(kind, tmp_p
     assert "probekit.function.duration" in text
 
 
+@pytest.mark.row("S3")
 def test_what_needs_a_missing_library_says_which_extra_brings_it(tmp_path):
     """One clear error, at the door."""
     out = run(

@@ -96,6 +96,7 @@ def uwsgi(*options):
     ]
 
 
+@pytest.mark.row("P10")
 @pytest.mark.parametrize(
     "options",
     [
@@ -119,6 +120,7 @@ def test_uwsgi_with_threads(site, options):
     assert "Traceback" not in site.told(), site.told()
 
 
+@pytest.mark.row("P10")
 def test_uwsgi_without_threads(site):
     """Workers write inline, and the rest when they end; somebody else ships."""
     uwsgi_is_needed()
@@ -135,6 +137,7 @@ def uwsgi_is_needed():
         serving.needed("uwsgi")
 
 
+@pytest.mark.row("P11")
 def test_gevent_under_gunicorn(site):
     serving.needed("gevent")
     site.write("app.py", WSGI)
@@ -148,6 +151,7 @@ def test_gevent_under_gunicorn(site):
     assert_quiet(site)
 
 
+@pytest.mark.row("P11")
 def test_gevents_own_server(site):
     serving.needed("gevent")
     program = """
@@ -168,6 +172,7 @@ def test_gevents_own_server(site):
     assert_quiet(site)
 
 
+@pytest.mark.row("P11")
 def test_eventlets_server(site):
     serving.needed("eventlet")
     program = """
@@ -191,6 +196,7 @@ def test_eventlets_server(site):
     assert "Traceback" not in told, told
 
 
+@pytest.mark.row("P11")
 def test_uvicorn_with_reload(site):
     serving.needed("uvicorn")
     site.write("app.py", ASGI.replace("GENERATION", "1"))
@@ -227,6 +233,7 @@ def test_uvicorn_with_reload(site):
     assert "Traceback" not in site.told(), site.told()
 
 
+@pytest.mark.row("P11")
 def test_a_notebook(site):
     serving.needed("nbclient", "ipykernel")
     site.write(
@@ -282,6 +289,7 @@ def tick():
 """
 
 
+@pytest.mark.row("P11")
 def test_celerys_pool_whose_children_are_replaced(site, monkeypatch):
     serving.needed("celery", "redis")
     site.write("tasks.py", CELERY)

@@ -58,6 +58,7 @@ def told(site):
     )
 
 
+@pytest.mark.row("P9")
 def test_a_worker_timeout_leaves_the_route_that_hung(site):
     """Both workers hang; what they did before is counted."""
     serving.needed("gunicorn", "flask")

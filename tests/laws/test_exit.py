@@ -43,6 +43,7 @@ def exit_s(program, text, *arguments):
     return ended_s - float(line)
 
 
+@pytest.mark.row("P4", "N1", "N2")
 @pytest.mark.parametrize("state", ["up", "down", "slow", "hanging"])
 def test_exit_takes_at_most_300_ms_longer_than_without(program, receiver, state):
     """Whatever the receiver does; peers hold the exit for 5 to 30 seconds."""

@@ -37,6 +37,7 @@ def work():
 """
 
 
+@pytest.mark.row("P7", "P8")
 @pytest.mark.parametrize("kind", FORK_KINDS)
 def test_children_never_repeat_their_parents_numbers(program, receiver, kind):
     """What the parent recorded before the fork counts once, drained or not."""
@@ -70,6 +71,7 @@ print(probekit.flush(timeout_s=20))
     assert receiver.total("probekit.function.duration") == 550
 
 
+@pytest.mark.row("P7")
 @pytest.mark.parametrize("kind", FORK_KINDS)
 def test_a_child_that_outlives_its_parent_loses_nothing(
     program,
@@ -125,6 +127,7 @@ if pid == 0:
     assert receiver.total("shop.third") == 1
 
 
+@pytest.mark.row("P7")
 def test_forks_under_load_neither_hang_nor_repeat(program, receiver):
     """100 forks while four threads record; every child ends and counts once."""
     receiver.start()

@@ -55,6 +55,7 @@ def drive(port, requests, threads=8):
     return sum(answered)
 
 
+@pytest.mark.row("P9")
 @pytest.mark.parametrize("shipper", ["thread", "process", "external"])
 def test_totals_over_preloaded_workers_are_exact(
     program, receiver, eventually, shipper

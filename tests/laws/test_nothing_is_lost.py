@@ -26,6 +26,7 @@ print(probekit.flush(timeout_s=20))
 """
 
 
+@pytest.mark.row("P6")
 def test_calls_counted_while_the_receiver_is_down_arrive_once_after_a_restart(
     program,
     receiver,
@@ -45,6 +46,7 @@ def test_calls_counted_while_the_receiver_is_down_arrive_once_after_a_restart(
     ) == [("probekit.function.duration", 10_000)]
 
 
+@pytest.mark.row("P1")
 def test_a_durable_event_survives_sigkill(program, receiver):
     """It is on disk before the call returns."""
     process = program.start(
@@ -70,6 +72,7 @@ def test_a_durable_event_survives_sigkill(program, receiver):
     assert values["ok"].bool_value is True
 
 
+@pytest.mark.row("P5")
 def test_an_outage_in_the_middle_loses_and_repeats_nothing(
     program,
     receiver,
@@ -119,6 +122,7 @@ def test_a_dead_backend_does_not_delay_another(program, receiver):
     assert receiver.total("shop.orders") == 5
 
 
+@pytest.mark.row("P8")
 def test_children_of_multiprocessing_lose_nothing_at_a_normal_end(program, receiver):
     """They skip atexit; their records arrive all the same."""
     receiver.start()

@@ -133,6 +133,7 @@ def test_an_exit_delivers_what_its_budget_allows(stage):
     assert stage.totals()["shop.orders"] == 5
 
 
+@pytest.mark.row("P13")
 def test_records_of_other_exit_handlers_are_written(stage):
     """Those that run before ours, and those of other threads meanwhile."""
     stage.run(
@@ -147,6 +148,7 @@ def test_records_of_other_exit_handlers_are_written(stage):
     assert stage.totals()["shop.late"] == 3
 
 
+@pytest.mark.row("P4")
 @pytest.mark.parametrize(
     "end",
     [
@@ -189,6 +191,7 @@ def test_the_books_balance_and_status_says_who_leads(stage):
     assert out.split() == ["True"] * 3 + ["10", "1", "leader", "True", "1", "0"]
 
 
+@pytest.mark.row("P14")
 def test_without_any_thread_recording_goes_on_inline(stage):
     """A host whose limit of threads is reached is not disturbed."""
     out = stage.run(
@@ -209,6 +212,7 @@ def test_without_any_thread_recording_goes_on_inline(stage):
     assert stage.totals()["shop.orders"] == 50
 
 
+@pytest.mark.row("P16")
 def test_a_daemonized_host_keeps_recording_and_its_files_are_safe(stage):
     """It closes every descriptor and reuses the numbers: we never write into them."""
     out = stage.run(
@@ -260,6 +264,7 @@ def test_a_full_disk_loses_nothing_that_fits_into_memory(stage):
     assert stage.totals()["shop.orders"] == 12
 
 
+@pytest.mark.row("R3")
 def test_our_own_traffic_is_not_recorded(stage):
     """Patched libraries ask on our threads, ours and other instrumentation's."""
     out = stage.run(
@@ -283,6 +288,7 @@ def test_our_own_traffic_is_not_recorded(stage):
     assert out.strip() == "True {(True, True)} False"
 
 
+@pytest.mark.row("P8")
 def test_multiprocessing_children_that_configure_are_processes_like_others(stage):
     """Spawned ones start from nothing and lose nothing."""
     script = stage.folder / "spawning.py"

@@ -12,6 +12,7 @@ pytestmark = [
 KINDS = ["os.fork", "raw_fork"]
 
 
+@pytest.mark.row("P7")
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_fork_in_the_middle_of_the_leaders_transaction_loses_nothing(stage, kind):
     """The parent's transaction is interrupted and tried again; the child counts on."""
@@ -45,6 +46,7 @@ def test_a_fork_in_the_middle_of_the_leaders_transaction_loses_nothing(stage, ki
     assert totals["shop.child"] == 36
 
 
+@pytest.mark.row("P7")
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_child_that_records_after_its_parent_and_a_third_process_ended(stage, kind):
     """The last closer checkpoints and removes the log; the child's rows stay."""
@@ -79,6 +81,7 @@ def test_a_child_that_records_after_its_parent_and_a_third_process_ended(stage, 
     assert stage.totals()["shop.third"] == 1
 
 
+@pytest.mark.row("P7", "P10")
 def test_a_raw_forked_child_has_no_thread_no_buffer_and_never_leads(stage):
     """It appends inline; somebody else delivers."""
     out = stage.run(
@@ -210,6 +213,7 @@ def test_a_child_that_leads_holds_locks_that_the_kernel_knows(stage, eventually)
     assert child in holders
 
 
+@pytest.mark.row("P7")
 def test_a_child_forked_while_our_thread_imports_does_not_wait_for_it(stage):
     """A module's lock crosses the fork, held by a thread that is not there."""
     out = stage.run(
@@ -260,6 +264,7 @@ def test_what_was_recorded_before_configure_is_not_repeated_by_children(stage):
     assert stage.totals()["shop.master"] == 0
 
 
+@pytest.mark.row("P7")
 def test_forks_of_two_threads_at_once_are_clean(stage):
     """Hooks of both threads interleave; no child is left without its records."""
     out = stage.run(
@@ -286,6 +291,7 @@ def test_forks_of_two_threads_at_once_are_clean(stage):
     assert stage.totals()["shop.child"] == 30
 
 
+@pytest.mark.row("P8")
 def test_a_pool_of_multiprocessing_loses_nothing(stage):
     """Fork and spawn, plain pools and executors' pools."""
     script = stage.folder / "pool.py"

@@ -1,0 +1,104 @@
+"""Row R4: hours of load leave nothing behind in memory."""
+
+import json
+
+import pytest
+from faultsoak import Tally, slope_per_hour
+
+pytestmark = [pytest.mark.e2e, pytest.mark.faults]
+
+SOAK = """
+import gc, json
+SECONDS, THREADS, FAILURES, EVENTS = map(int, sys.argv[5:9])
+configure(interval_s=2)
+ops = probekit.counter("soak.ops")
+
+@probekit.probe
+def fails(n):
+    local = "x" * 1000
+    if n % 2:
+        raise ValueError("soak")
+    raise KeyError(n)
+
+def short():
+    ops.add(1)
+
+def turn(n, done):
+    "A hundredth of a second: its share of everything."
+    for _ in range(EVENTS // 100):
+        probekit.event("soak", {"n": done})
+        ops.add(1)
+        done += 1
+    for each in range(FAILURES // 100):
+        try:
+            fails(each)
+        except Exception:
+            pass
+    return done
+
+def rss_mb():
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+begin = time.monotonic()
+done = n = threads = 0
+samples, objects, sampled = [], [], 0.0
+while (now := time.monotonic() - begin) < SECONDS:
+    done = turn(n, done)
+    n += 1
+    if threads < now * THREADS:
+        thread = threading.Thread(target=short)
+        thread.start()
+        thread.join()
+        threads += 1
+    if now >= sampled:
+        samples.append((now, rss_mb()))
+        if n % 2:
+            gc.collect()
+        objects.append(len(gc.get_objects()))
+        sampled += min(5, SECONDS / 10)
+    time.sleep(max(0.0, begin + n / 100 - time.monotonic()))
+say(json.dumps({"done": done, "threads": threads, "failures": n * (FAILURES // 100),
+                "samples": samples, "objects": objects,
+                "flushed": wait_for(lambda: probekit.flush(5), 60)}))
+check_books()
+"""
+
+
+@pytest.fixture
+def tally():
+    """A receiver that stays small itself."""
+    made = Tally().start()
+    yield made
+    made.stop()
+
+
+@pytest.mark.row("R4")
+def test_a_soak_leaves_nothing_in_memory_and_loses_nothing(
+    scene, tally, long_run, measured
+):
+    """15 min (short: 6 s) of events, threads that end, and calls that fail."""
+    seconds = 900 if long_run else 6
+    (said,) = scene.run(
+        SOAK, seconds, 12, 1_300, 1_000, sink=tally.url, timeout_s=seconds + 90
+    )
+    found = json.loads(said)
+    done, samples = found["done"], found["samples"]
+    settled = [each for each in samples if each[0] >= 0.25 * seconds]
+    slope = slope_per_hour(settled)
+    rising = f"slope {slope:+.2f} MB/h; " if long_run else ""
+    growth_mb = samples[-1][1] - settled[0][1]
+    measured(
+        f"{seconds} s: {done:,} events, {found['failures']:,} failing calls, "
+        f"{found['threads']:,} threads; RSS {settled[0][1]:.1f} → "
+        f"{samples[-1][1]:.1f} MB; "
+        f"{rising}missing 0, twice 0"
+    )
+
+    assert found["flushed"]
+    assert bytes([1]) * done == bytes(tally.seen[:done])
+    assert 0 == sum(tally.seen[done:])
+    assert done + found["threads"] == tally.counted
+    assert growth_mb <= 16
+    if long_run:
+        assert slope <= 1.0, samples
