@@ -2,6 +2,8 @@
 
 import threading
 
+import pytest
+
 from probekit.delivery.pump import Pump
 from probekit.model import Event, Harvest
 
@@ -155,3 +157,25 @@ def test_after_a_huge_drain_the_next_comes_sooner(clock):
     pump.stroke()
 
     assert pump._wait_s() < 0.05
+
+
+@pytest.mark.row("D3")
+def test_a_write_under_way_is_waited_for_and_what_came_after_it_written(clock):
+    """The disk hangs at the end of the process: the network would not be waited for."""
+    entered, go = threading.Event(), threading.Event()
+
+    class Hanging(FakeJournal):
+        def append(self, harvest, *, ship_now=False):
+            entered.set()
+            go.wait(5)
+            super().append(harvest, ship_now=ship_now)
+
+    journal, source = Hanging(), Source("before")
+    pump = pump_of(source, journal, clock, flush_interval_s=0.001)
+    pump.start()
+    entered.wait(5)
+    source.waiting.append("after")
+    threading.Timer(0.02, go.set).start()
+
+    assert pump.stop(0.0) is True
+    assert ["before", "after"] == journal.names()

@@ -79,12 +79,15 @@ def read_by_a_leader(folder):
 
 
 @pytest.mark.row("D5")
-def test_no_wrong_record_is_ever_read_from_a_damaged_segment(rng, long_run, tmp_path):
+def test_no_wrong_record_is_ever_read_from_a_damaged_segment(
+    rng, long_run, tmp_path, measured
+):
     """What is read is what was written, up to the wound; a wound is booked."""
     (tmp_path / "whole").mkdir()
     segment, ends = written_segment(tmp_path / "whole" / "journal")
     whole = segment.read_bytes()
-    for turn in range(500 if long_run else 50):
+    turns = 500 if long_run else 50
+    for turn in range(turns):
         folder = tmp_path / f"turn-{turn}"
         (folder / "journal").mkdir(parents=True, mode=0o700)
         data, at = wounded(whole, rng)
@@ -102,6 +105,7 @@ def test_no_wrong_record_is_ever_read_from_a_damaged_segment(rng, long_run, tmp_
         if len(events) < FRAMES and not cut_between_frames:
             assert books["metrics"].dropped, "a loss without a number"
         shutil.rmtree(folder)
+    measured(f"{turns} wounds of a segment: wrong records 0, losses without a number 0")
 
 
 @pytest.mark.row("D5")

@@ -86,7 +86,7 @@ def failing(scene, shim, do, **where):
 @pytest.mark.row("D2")
 @pytest.mark.parametrize("calls", ["w", "p", "st"])
 @pytest.mark.parametrize("do", [errno.EIO, errno.ENOSPC, HALF])
-def test_a_call_that_fails_once_loses_nothing(scene, shim, rng, do, calls):
+def test_a_call_that_fails_once_loses_nothing(scene, shim, rng, *, do, calls, measured):
     """D2: whichever call it is, the process goes on and all arrives once."""
     if do == HALF and calls == "st":
         do = errno.EINTR  # half of an fsync is none
@@ -101,6 +101,9 @@ def test_a_call_that_fails_once_loses_nothing(scene, shim, rng, do, calls):
     with sqlite3.connect(scene.buffer) as connection:
         assert [("ok",)] == connection.execute("PRAGMA integrity_check").fetchall()
     connection.close()
+    name = {"w": "write", "p": "pwrite", "st": "fsync, ftruncate"}[calls]
+    how = "half of it" if do == HALF else errno.errorcode[do]
+    measured(f"{name} → {how} at {len(moments)} call numbers: lost 0, twice 0")
 
 
 @pytest.mark.row("D2")
@@ -247,7 +250,7 @@ def test_a_buffer_that_goes_away_is_noticed_and_made_anew(scene, ledger, how):
 
 
 @pytest.mark.row("D9")
-def test_a_buffer_at_its_cap_gives_up_the_oldest_and_counts_it(scene, ledger):
+def test_a_buffer_at_its_cap_gives_up_the_oldest_and_counts_it(scene, ledger, measured):
     """D9: never larger than the cap and 4 MiB; what is missing is what is booked."""
     said = scene.run(
         """
@@ -276,3 +279,7 @@ def test_a_buffer_at_its_cap_gives_up_the_oldest_and_counts_it(scene, ledger):
     assert set(range(6_000 - len(arrived), 6_000)) == arrived  # the newest are kept
     counted = sum(scene.blocks("w0").values())
     assert 6_000 - scene.lost("metrics") == counted
+    measured(
+        f"cap 1 MiB: never above {int(said[0]) / (1 << 20):.1f} MiB with its log; "
+        f"{dropped:,} of 6,000 given up and all of them booked"
+    )

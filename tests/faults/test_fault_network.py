@@ -20,7 +20,9 @@ def proxy(ledger, rng):
 
 
 @pytest.mark.row("N9")
-def test_answers_that_are_cut_off_cost_repeats_and_nothing_else(scene, ledger, proxy):
+def test_answers_that_are_cut_off_cost_repeats_and_nothing_else(
+    scene, ledger, proxy, measured
+):
     """N9: sent again byte for byte, so a receiver that recognises it counts once."""
     ledger.start()
     url = f"otlp://127.0.0.1:{proxy.port}"
@@ -45,6 +47,10 @@ def test_answers_that_are_cut_off_cost_repeats_and_nothing_else(scene, ledger, p
     assert proxy.cut_answers
     # A connection cut in a later request may have had an answer under way.
     assert ledger.repeats <= proxy.cut_answers + proxy.cut_requests
+    measured(
+        f"{proxy.cut_answers} answers and {proxy.cut_requests} requests cut off: "
+        f"{ledger.repeats} sent again byte for byte; lost 0, twice 0"
+    )
 
 
 @pytest.mark.row("N9")

@@ -1,7 +1,10 @@
 """Rows P: the process is killed, told to end, starved, or raced."""
 
 import signal
+import sqlite3
+import statistics
 import time
+from contextlib import closing
 
 import pytest
 from faultscene import BLOCK, ENDLESS
@@ -25,7 +28,10 @@ def kill_at_random(scene, rng, number):
 
 
 def only_the_last_moment_is_missing(scene, who, killed_ns):
-    """Nothing durable; of the rest a tail of about a flush interval, without a hole."""
+    """Nothing durable; of the rest a tail of about a flush interval, without a hole.
+
+    Returns how many of either kind there were, how many miss, and since when.
+    """
     truth, ledger = scene.truth(who), scene.ledger
     arrived, plain = ledger.ids("plain", who), sorted(truth.plain())
     safe_ns = killed_ns - FLUSH_NS - BUSY_NS
@@ -40,28 +46,44 @@ def only_the_last_moment_is_missing(scene, who, killed_ns):
     for block in {n // BLOCK for n in safe}:
         wanted = sum(n // BLOCK == block for n in safe)
         assert scene.blocks(who).get(block, 0) >= wanted
+    missing = [truth.finished[n] for n in plain if n not in arrived]
+    tail_ns = killed_ns - min(missing) if missing else 0
+    return len(truth.durable), len(plain), len(missing), tail_ns
+
+
+def integrity(path):
+    """What SQLite says of a buffer that nobody has open."""
+    with closing(sqlite3.connect(path)) as connection:
+        return connection.execute("PRAGMA integrity_check").fetchall()
 
 
 @pytest.mark.row("P1", "P2")
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_a_killed_process_loses_at_most_its_last_moment(
-    scene, rng, number, long_run, ledger
+    scene, rng, ledger, *, number, long_run, measured
 ):
     """P1, P2: nothing durable, of others the last flush interval, nothing twice."""
     ledger.start()
     times = 200 if long_run else {signal.SIGKILL: 20, signal.SIGTERM: 5}[number]
     killed = [kill_at_random(scene, rng, number) for _ in range(times)]
 
-    assert scene.deliver()
-    for who, killed_ns in killed:
-        only_the_last_moment_is_missing(scene, who, killed_ns)
+    assert scene.deliver(timeout_s=120 if long_run else 20)
+    found = [only_the_last_moment_is_missing(scene, *each) for each in killed]
+    durable, plain, missing, _ = map(sum, zip(*found, strict=True))
+    tails_ms = sorted(tail_ns / 1e6 for *_, tail_ns in found)
+    measured(
+        f"{times} × {number.name}: durable lost 0 of {durable:,}; others {missing:,} "
+        f"of {plain:,}, no older than {statistics.median(tails_ms):.0f} ms (median of "
+        f"the kills; longest {tails_ms[-1]:.0f} ms); twice 0; integrity right"
+    )
     assert not ledger.doubled()
+    assert [("ok",)] == integrity(scene.buffer)
 
 
 @pytest.mark.row("P1")
 def test_a_kill_in_the_middle_of_a_write_leaves_what_was_written_before(
-    scene, rng, shim, ledger, long_run
+    scene, rng, shim, ledger, *, long_run, measured
 ):
     """P1: half of a frame or of a page is on disk, and the next process goes on."""
     ledger.start()
@@ -75,6 +97,8 @@ def test_a_kill_in_the_middle_of_a_write_leaves_what_was_written_before(
     for who, killed_ns, said in killed:
         if said == ["ready"]:
             only_the_last_moment_is_missing(scene, who, killed_ns)
+    measured(f"killed in {len(killed)} different writes: durable lost 0, twice 0")
+    assert [("ok",)] == integrity(scene.buffer)
     assert not ledger.doubled()
 
 
@@ -116,7 +140,7 @@ def test_a_host_that_handles_its_signal_loses_nothing(scene, rng, number, ledger
 
 
 @pytest.mark.row("P5")
-def test_a_receiver_that_is_down_at_first_gets_everything_once(scene, ledger):
+def test_a_receiver_that_is_down_at_first_gets_everything_once(scene, ledger, measured):
     """P5: the backlog is delivered when it comes back, while recording goes on."""
     process = scene.start(
         """
@@ -136,10 +160,11 @@ def test_a_receiver_that_is_down_at_first_gets_everything_once(scene, ledger):
     assert scene.finish(process) == ["True"]
     scene.expect_all(process.who)
     assert 0 == ledger.repeats
+    measured("2,400 operations, 2,000 of them while it was down: lost 0, twice 0")
 
 
 @pytest.mark.row("P6")
-def test_what_a_process_left_behind_is_delivered_by_the_next(scene, ledger):
+def test_what_a_process_left_behind_is_delivered_by_the_next(scene, ledger, measured):
     """P6: the receiver was never there, the process ended, another one starts."""
     scene.run("configure()\nfor n in range(1_000): operation(n)")
     ledger.start()
@@ -148,6 +173,7 @@ def test_what_a_process_left_behind_is_delivered_by_the_next(scene, ledger):
     scene.expect_all("w0")
     assert scene.deliver()
     assert 0 == ledger.repeats
+    measured("receiver down, exit, restart, 1,000 operations: lost 0, twice 0")
 
 
 @pytest.mark.row("P6")

@@ -47,7 +47,9 @@ def test_an_end_that_runs_no_exit_hooks_costs_at_most_the_last_moment(scene, led
 
 @pytest.mark.row("P7")
 @pytest.mark.timeout(900)
-def test_forks_without_number_neither_hang_nor_repeat(scene, ledger, long_run):
+def test_forks_without_number_neither_hang_nor_repeat(
+    scene, ledger, long_run, measured
+):
     """P7: 50 (long: 1,000) while four threads record; every other child just exits."""
     ledger.start()
     forks = 1_000 if long_run else 50
@@ -103,12 +105,16 @@ def test_forks_without_number_neither_hang_nor_repeat(scene, ledger, long_run):
     # Events without an id of ours are the governor's: it may have to take steps.
     assert [] == [each for each in ledger.doubled() if each[1] is not None]
     assert 0 == ledger.repeats
+    measured(
+        f"{forks:,} forks while four threads record {len(truth.plain()):,} events: "
+        "hung 0, lost 0, repeated 0"
+    )
 
 
 @pytest.mark.row("P12")
 @pytest.mark.timeout(200)
 def test_a_stopped_and_continued_process_goes_on_as_if_it_had_not_been(
-    scene, ledger, long_run
+    scene, ledger, long_run, measured
 ):
     """P12: no storm of requests, no window without length, nothing lost."""
     ledger.start()
@@ -128,7 +134,8 @@ def test_a_stopped_and_continued_process_goes_on_as_if_it_had_not_been(
     process.send_signal(signal.SIGCONT)
     time.sleep(1)
     # Windows of half a second: metrics and events of three, and what had waited.
-    assert len(ledger.bodies) - before <= 12
+    requests = len(ledger.bodies) - before
+    assert requests <= 12
 
     assert scene.finish(process, timeout_s=60) == ["True"]
     scene.expect_all(process.who)
@@ -142,6 +149,10 @@ def test_a_stopped_and_continued_process_goes_on_as_if_it_had_not_been(
     over = [w for w in windows if w[0] <= frozen_ns and w[1] >= thawed_ns]
     assert [] == [w for w in windows if w[0] >= w[1]]
     assert len(over) <= 1
+    measured(
+        f"frozen for {(thawed_ns - frozen_ns) / 1e9:.0f} s: {requests} requests in the "
+        "first second after it; lost 0, twice 0"
+    )
 
 
 @pytest.mark.row("P13")

@@ -20,6 +20,7 @@ from probekit.ports import Drain, Journal
 HUGE = 200_000  # measurements in one drain after which the next comes sooner
 _SOON_S = 0.02
 _RETRY_S = (0.2, 5.0)  # first and longest wait before a failed write is tried again
+_DISK_S = 1.0  # of the two seconds that an exit may take while a disk hangs
 
 
 class Watch(Protocol):
@@ -78,7 +79,7 @@ class Pump:
         self._meter = meter or CpuMeter()
         self._patience = Patience("pump", "writing to the buffer", clock=clock)
         self._wake = threading.Event()
-        self._stopping = False
+        self._stopping = self._writing = False
         self._huge = False
         self._failed_until_s = float("-inf")
         self._retry_s = _RETRY_S[0]
@@ -122,7 +123,9 @@ class Pump:
         """Write what is left and end the thread.
 
         Args:
-            timeout_s: Longest wait for a thread that is in the middle of a write.
+            timeout_s: Longest wait for the thread, whatever it does; one that is in
+                the middle of a write is waited for up to a second: the disk has been
+                given the records already, and nobody else can write those after them.
 
         Returns:
             True when everything recorded before the call is written.
@@ -133,6 +136,8 @@ class Pump:
         if self.is_alive and self._thread is not threading.current_thread():
             assert self._thread is not None  # noqa: S101 - is_alive said so
             self._thread.join(timeout_s)
+            if self._writing:
+                self._thread.join(_DISK_S)
             if self._thread.is_alive():
                 return False  # the disk hangs; it is not for us to wait
         self._failed_until_s = float("-inf")  # the last chance is tried anyway
@@ -168,6 +173,7 @@ class Pump:
         if not harvest and not ship_now:
             return True
         self._huge = measurements(harvest) > HUGE
+        self._writing = True
         try:
             self._journal.append(harvest, ship_now=ship_now)
         except OSError as error:
@@ -181,6 +187,8 @@ class Pump:
                     f"{error}",
                 )
             return False
+        finally:
+            self._writing = False
         self._retry_s = _RETRY_S[0]
         return True
 
