@@ -8,11 +8,12 @@ import time
 
 INTERVAL_S = 60.0
 _CAUSES_LIMIT = 256
+_WORDS_LIMIT = 200  # characters of an error
 
 _last_told_s: "dict[str, float]" = {}
 
 
-def notice(cause: str, message: str) -> bool:
+def notice(cause: str, message: str, error: "Exception | None" = None) -> bool:
     """Log *message* as a warning, unless *cause* was told less than a minute ago.
 
     Args:
@@ -20,6 +21,8 @@ def notice(cause: str, message: str) -> bool:
             ``"segment-write"``; not a text with numbers in it.
         message: What happened and what follows from it; what looks like a secret
             is taken out of it here too, for errors may quote anything.
+        error: What went wrong, put into words behind *message*; those of the
+            application may fail at that, so nobody else should try.
 
     Returns:
         True when the line was logged.
@@ -43,7 +46,22 @@ def notice(cause: str, message: str) -> bool:
         logger = logging.getLogger("probekit")
         if not logger.handlers:
             logger.addHandler(logging.NullHandler())
-        logger.warning("%s", Scrubber().text(message))
+        told = message if error is None else f"{message}: {in_words(error)}"
+        logger.warning("%s", Scrubber().text(told))
     except Exception:  # a host's broken log handler is not ours to report
         return False
     return True
+
+
+def in_words(error: BaseException) -> str:
+    """Name an exception and what it says; never fails, whatever its ``__str__`` does.
+
+    Example:
+        >>> in_words(ValueError("no such route"))
+        'ValueError: no such route'
+
+    """
+    try:
+        return f"{type(error).__name__}: {error}"[:_WORDS_LIMIT]
+    except Exception:  # the application's own __str__ may do anything
+        return type(error).__name__

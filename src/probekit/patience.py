@@ -1,7 +1,7 @@
 """Five errors in a row switch a part of ours off for five minutes."""
 
 from probekit.clock import SYSTEM_CLOCK, Clock
-from probekit.notice import notice
+from probekit.notice import in_words, notice
 
 LIMIT = 5
 OFF_S = 300.0
@@ -47,7 +47,7 @@ class Patience:
         """Count an internal error; the fifth in a row switches the part off."""
         self.errors += 1
         self._in_a_row += 1
-        self.last_error = _in_words(error)
+        self.last_error = in_words(error)
         if self._in_a_row < LIMIT:
             notice(f"{self._part}-error", f"{self._doing} failed: {self.last_error}")
             return
@@ -58,10 +58,3 @@ class Patience:
             f"{self._doing} failed {LIMIT} times in a row and rests for "
             f"{OFF_S / 60:.0f} minutes: {self.last_error}",
         )
-
-
-def _in_words(error: Exception) -> str:
-    try:
-        return f"{type(error).__name__}: {error}"[:200]
-    except Exception:  # the application's own __str__ may do anything
-        return type(error).__name__

@@ -76,6 +76,24 @@ def test_a_broken_log_handler_of_the_host_does_not_reach_the_host(monkeypatch):
         logger.removeHandler(handler)
 
 
+def test_an_error_that_cannot_say_what_it_is_is_told_by_its_type(caplog, monkeypatch):
+    """Its text is made where a failure is caught."""
+    monkeypatch.setattr(notice_room, "_last_told_s", {})
+
+    class Wordless(Exception):
+        def __str__(self):
+            raise self
+
+        __repr__ = __str__
+
+    assert notice("route", "a route is not known", Wordless())
+    assert notice("path", "a path is not known", KeyError("here"))
+    assert [
+        "a route is not known: Wordless",
+        "a path is not known: KeyError: 'here'",
+    ] == caplog.messages
+
+
 def test_the_same_records_make_the_same_batch_key():
     """Sent again, a batch is recognised; other records make another key."""
     point = Point(Series("a", "counter"), 1.0)

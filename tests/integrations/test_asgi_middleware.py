@@ -253,6 +253,28 @@ def test_a_route_function_that_fails_costs_the_route_only():
     assert [("", 200)] == Told().routes()
 
 
+def test_a_route_function_that_fails_five_times_in_a_row_is_left_alone():
+    """Also when what it raises fails to say what it is."""
+    asked = []
+
+    class Wordless(Exception):
+        def __str__(self):
+            raise self
+
+        __repr__ = __str__
+
+    def route(scope):
+        asked.append(scope)
+        raise Wordless
+
+    app = ProbekitMiddleware(shop, route=route)
+    for _ in range(7):
+        get(app, "/200")
+
+    assert 5 == len(asked)
+    assert 7 * [("", 200)] == Told().routes()
+
+
 def test_the_callers_trace_is_on_what_is_recorded_during_the_request():
     trace, span = "a" * 32, "b" * 16
     app = ProbekitMiddleware(shop)

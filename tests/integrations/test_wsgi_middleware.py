@@ -203,6 +203,28 @@ def test_a_route_function_that_fails_costs_the_route_only():
     assert [("", 404)] == Told().routes()
 
 
+def test_a_route_function_that_fails_five_times_in_a_row_is_left_alone():
+    """Also when what it raises fails to say what it is."""
+    asked = []
+
+    class Wordless(Exception):
+        def __str__(self):
+            raise self
+
+        __repr__ = __str__
+
+    def route(environ):
+        asked.append(environ)
+        raise Wordless
+
+    app = ProbekitMiddleware(shop, route=route)
+    for _ in range(7):
+        serve(app, "/200")
+
+    assert 5 == len(asked)
+    assert 7 * [("", 200)] == Told().routes()
+
+
 def test_excluded_paths_are_not_recorded():
     app = ProbekitMiddleware(shop, exclude=["/health", "/static/*"])
     for path in ("/health", "/static/a", "/404"):

@@ -29,7 +29,7 @@ def start() -> bool:
     try:
         return _start()
     except Exception as error:  # the program runs, with us or without
-        notice("autostart", f"probekit did not start: {error!r}")
+        notice("autostart", "probekit did not start", error)
         return False
 
 

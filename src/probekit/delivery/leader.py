@@ -105,7 +105,7 @@ class Leader:
         try:
             self._office.on_start()
         except Exception as error:  # silence on our threads is a courtesy
-            notice("leader-quiet", f"could not silence the leader: {error!r}")
+            notice("leader-quiet", "could not silence the leader", error)
         try:
             while self._finish_by_s is None:
                 if not self._patience.allows():
@@ -190,4 +190,4 @@ class Leader:
             if self._office.lock is not None:
                 self._office.lock.close()
         except Exception as error:
-            notice("leader-end", f"the buffer was not closed: {error!r}")
+            notice("leader-end", "the buffer was not closed", error)

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from typing import Any, TypeAlias
 
+from probekit.integrations.route_hook import careful
 from probekit.notice import notice
 
 RouteOf: TypeAlias = "Callable[[MutableMapping[str, Any]], str | None]"
@@ -28,7 +29,7 @@ class Routes:
 
     def __init__(self, route_of: "RouteOf | None") -> None:
         """Ask *route_of* where no framework has left anything."""
-        self._route_of = route_of
+        self._route_of = careful(route_of)
         self._found: dict[int, _Found] = {}
 
     def template(
@@ -45,7 +46,7 @@ class Routes:
         try:
             return self._template(scope, root, status)
         except Exception as error:
-            notice("asgi-route", f"probekit: a route could not be read: {error!r}")
+            notice("asgi-route", "probekit: a route could not be read", error)
             return ""
 
     def _template(self, scope: "Mapping[str, Any]", root: str, status: str) -> str:
@@ -72,9 +73,7 @@ class Routes:
         return self._in_tree(scope, route, path, root, mount) if mount else path
 
     def _asked(self, scope: "Mapping[str, Any]") -> str:
-        if self._route_of is None:
-            return ""
-        return str(self._route_of(scope) or "")  # type: ignore[arg-type]
+        return self._route_of(scope) if self._route_of is not None else ""
 
     def _in_tree(
         self,

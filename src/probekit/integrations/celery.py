@@ -86,7 +86,7 @@ def _begins(sender: Any = None, **_facts: Any) -> None:
             scheduler.tick = _ticking(scheduler.tick)
             scheduler.apply_async = _sending(scheduler.apply_async)
     except Exception as error:
-        notice("celery-beat", f"a Celery beat is not recorded: {error!r}")
+        notice("celery-beat", "a Celery beat is not recorded", error)
 
 
 def _ticking(tick: "Callable[..., Any]") -> "Callable[..., Any]":
@@ -119,7 +119,7 @@ def _tell(what: "Callable[..., None]", *facts: Any) -> None:
     try:
         what(*facts)
     except Exception as error:
-        notice("celery-beat", f"a turn of Celery's beat was not recorded: {error!r}")
+        notice("celery-beat", "a turn of Celery's beat was not recorded", error)
 
 
 def _note_tick() -> None:

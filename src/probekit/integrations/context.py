@@ -28,7 +28,7 @@ def trace_headers() -> "dict[str, str]":
             return headers
         ids = REGISTRY.trace_ids() if REGISTRY.trace_ids is not None else None
     except Exception as error:
-        notice("inject", f"a call carries no trace context: {error!r}")
+        notice("inject", "a call carries no trace context", error)
         return {}
     if ids and all(ids):
         return {"traceparent": f"00-{ids[0]}-{ids[1]}-01"}
@@ -102,7 +102,7 @@ class Attached:
             try:
                 self._detach.pop()()
             except Exception as error:  # noqa: PERF203 - begun in another context
-                notice("detach", f"a trace context was left in place: {error!r}")
+                notice("detach", "a trace context was left in place", error)
 
     def _attach_opentelemetry(self, carrier: "Mapping[str, Any]") -> None:
         try:
@@ -117,7 +117,7 @@ class Attached:
             token = context.attach(propagate.extract(texts))
             self._detach.append(lambda: context.detach(token))
         except Exception as error:
-            notice("extract", f"a message's trace context was not read: {error!r}")
+            notice("extract", "a message's trace context was not read", error)
 
 
 class Carried:

@@ -65,7 +65,7 @@ def end_request(span: CallSpan, answer: Answer, *, leave: bool = True) -> None:
         else:
             span.close(error_type=error_type)
     except Exception as error:
-        notice("span-request", f"the span of a request was not closed: {error!r}")
+        notice("span-request", "the span of a request was not closed", error)
 
 
 def call(

@@ -18,6 +18,7 @@ from probekit.integrations.http import (
     excluded_paths,
     share_trace_ids,
 )
+from probekit.integrations.route_hook import Asked, careful
 from probekit.integrations.wsgi_exchange import KEY, Exchange, Stream, is_aside
 from probekit.notice import notice
 from probekit.recording.quiet import is_disabled
@@ -67,7 +68,7 @@ class ProbekitMiddleware:
         """
         self.app = app
         self._excluded = excluded_paths(exclude)
-        self._route = route
+        self._route = careful(route)
         self._metrics = ServerMetrics()
         self._is_off = is_disabled()
         if not self._is_off:
@@ -116,7 +117,7 @@ class _RoutedExchange(Exchange):
 
     __slots__ = ("route_of",)
 
-    route_of: "RouteOf | None"
+    route_of: "Asked | None"
 
     def note(self, error: BaseException) -> None:
         self._look_for_route()
@@ -130,14 +131,14 @@ class _RoutedExchange(Exchange):
     def _look_for_route(self) -> None:
         if self.route:
             return
-        bottle = self._environ.get("bottle.route")
-        if bottle is not None:
-            self.route = str(getattr(bottle, "rule", ""))
-        elif self.route_of is not None:
-            try:
-                self.route = str(self.route_of(self._environ) or "")
-            except Exception as error:
-                notice("wsgi-route-of", f"the given route function failed: {error!r}")
+        try:
+            bottle = self._environ.get("bottle.route")
+            if bottle is not None:
+                self.route = str(getattr(bottle, "rule", ""))
+            elif self.route_of is not None:
+                self.route = self.route_of(self._environ)
+        except Exception as error:  # somebody else's object under Bottle's key
+            notice("wsgi-route", "probekit: a route could not be read", error)
 
 
 def _is_file(body: object, environ: Environ) -> bool:

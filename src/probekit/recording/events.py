@@ -148,7 +148,7 @@ def _written(registry: Registry, event: Event) -> bool:
         write(Harvest(series=registry.table.series, events=[finished(event, registry)]))
         return True
     except Exception as error:
-        notice("durable", f"an event was queued, not written: {error!r}")
+        notice("durable", "an event was queued, not written", error)
         return False
 
 

@@ -58,5 +58,5 @@ def finish_spans(
                 into.spans.append(each.finished(scrub))
         except Exception as error:  # noqa: PERF203 - one bad span, not the others
             failed += 1
-            notice("harvest-span", f"a span was not harvested: {error!r}")
+            notice("harvest-span", "a span was not harvested", error)
     return failed

@@ -55,7 +55,7 @@ class Thermostat:
             try:
                 self._choose(stitch, elapsed_s)
             except Exception as error:  # noqa: PERF203 - one function, not the others
-                notice("hot", f"{stitch.name} keeps its way of timing: {error!r}")
+                notice("hot", f"{stitch.name} keeps its way of timing", error)
         self._heated = [stitch for stitch in self._heated if stitch.is_hot]
         if self._watch.is_held:  # since the look began
             self.cool()
@@ -66,7 +66,7 @@ class Thermostat:
             try:
                 stitch.tie()
             except Exception as error:  # noqa: PERF203 - the same
-                notice("hot", f"{stitch.name} stays hot: {error!r}")
+                notice("hot", f"{stitch.name} stays hot", error)
 
     def _choose(self, stitch: Stitch, elapsed_s: float) -> None:
         if not stitch.is_hot:

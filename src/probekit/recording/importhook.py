@@ -57,7 +57,7 @@ class PatternFinder:
             if self._matters(fullname) and fullname not in self._awaited:
                 self._await(fullname)
         except Exception as error:  # an import must not fail because of us
-            notice("import-hook", f"{fullname} will not be instrumented: {error!r}")
+            notice("import-hook", f"{fullname} will not be instrumented", error)
         return None
 
     def _await(self, fullname: str) -> None:

@@ -130,7 +130,7 @@ class Job:
         try:
             what(*facts)
         except Exception as failure:
-            notice("job", f"a run of job {self._name!r} was not recorded: {failure!r}")
+            notice("job", f"a run of job {self._name!r} was not recorded", failure)
 
 
 def job(name: str, *, attributes: "Mapping[str, Any] | None" = None) -> Job:

@@ -67,7 +67,7 @@ class Instrumentation:
                     if any(map(rule.takes_module, names)):
                         self._weave_all(module, rule)
         except Exception as error:
-            notice("instrument", f"{module!r} was not instrumented: {error!r}")
+            notice("instrument", f"{module!r} was not instrumented", error)
 
     def __iter__(self) -> Iterator[Stitch]:
         """The stitches of functions that live."""

@@ -204,7 +204,7 @@ def span_opener(
         try:
             span = maker(name, attributes, attach)
         except Exception as error:
-            notice("span", f"a span was not opened: {error!r}")
+            notice("span", "a span was not opened", error)
             return None
         return None if span is None else functools.partial(_end, span)
 
@@ -215,7 +215,7 @@ def _end(span: OpenSpan, error: "BaseException | None") -> None:
     try:
         span.end(error)
     except Exception as failure:
-        notice("span", f"a span was not ended: {failure!r}")
+        notice("span", "a span was not ended", failure)
 
 
 @overload

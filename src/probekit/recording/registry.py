@@ -163,7 +163,7 @@ class Registry:
             trace_id, span_id = self.trace_ids()
             return trace_id, span_id
         except Exception as error:
-            notice("trace-ids", f"the trace context could not be read: {error!r}")
+            notice("trace-ids", "the trace context could not be read", error)
             return "", ""
 
     def span(self, span: QueuedSpan) -> None:
@@ -293,7 +293,7 @@ class Registry:
     def _put_off(self, error: Exception) -> bool:
         try:
             self.watch.rest_for(REST_S)
-            notice("due", f"recording could not start its work: {error!r}")
+            notice("due", "recording could not start its work", error)
         except RecursionError:  # as above
             return False
         return False
@@ -366,14 +366,14 @@ class Registry:
             handle.harvest(into, self._invalid)
         except Exception as error:  # one bad series must not cost the others
             self._losses.add("metrics", "internal_error")
-            notice("harvest", f"{handle.series.name} was not harvested: {error!r}")
+            notice("harvest", f"{handle.series.name} was not harvested", error)
 
     def _finish_one(self, queued: Queued, into: Harvest) -> None:
         try:
             into.events.append(finished(queued, self))
         except Exception as error:  # nor one bad event
             self._losses.add("events", "internal_error")
-            notice("harvest-event", f"an event was not harvested: {error!r}")
+            notice("harvest-event", "an event was not harvested", error)
 
     def _invalid(self, n: int) -> None:
         self._losses.add("metrics", "invalid", n)

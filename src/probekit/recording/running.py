@@ -69,7 +69,7 @@ def _described(entry: Underway, longest_s: float) -> "Operation | None":
     try:
         return entry.underway(longest_s)
     except Exception as error:  # it is half made, or over by now
-        notice("underway-one", f"one operation was not described: {error!r}")
+        notice("underway-one", "one operation was not described", error)
         return None
 
 

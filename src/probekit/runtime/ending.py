@@ -54,4 +54,4 @@ def _end() -> None:
         except Exception as error:  # the exit goes on whatever happens here
             from probekit.notice import notice
 
-            notice("end", f"what was recorded last may be missing: {error!r}")
+            notice("end", "what was recorded last may be missing", error)

@@ -73,7 +73,7 @@ class Heartbeat:
         try:
             self._words.say(self._events(found, seen_s))
         except Exception as error:
-            notice("heartbeat", f"what is running was not noted: {error!r}")
+            notice("heartbeat", "what is running was not noted", error)
             return
         self._known = known
         ages_s = [seen_s - each.began_s for each in found]

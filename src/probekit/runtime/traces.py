@@ -64,4 +64,4 @@ def _finish() -> None:
         except Exception as error:  # the exit goes on whatever happens here
             from probekit.notice import notice
 
-            notice("traces-end", f"traces without an end may be missing: {error!r}")
+            notice("traces-end", "traces without an end may be missing", error)

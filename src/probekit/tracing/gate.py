@@ -69,7 +69,7 @@ class Gate(SpanProcessor):
             try:
                 sink.started(span)
             except Exception as error:
-                notice("span-start", f"a span's begin was not noticed: {error!r}")
+                notice("span-start", "a span's begin was not noticed", error)
 
     def on_end(self, span: ReadableSpan) -> None:
         """Give the sink a span that has ended, as the SDK asks."""
@@ -80,7 +80,7 @@ class Gate(SpanProcessor):
             if not self._has_other_way():
                 sink.ended(span)
         except Exception as error:
-            notice("span-end", f"a span was not taken: {error!r}")
+            notice("span-end", "a span was not taken", error)
 
     def shutdown(self) -> None:
         """Do nothing: what has ended is in our hands already."""

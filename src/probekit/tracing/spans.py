@@ -64,7 +64,7 @@ class OpenedSpan:
                 span.update_name(name)
             span.set_attributes(dict(attributes))
         except Exception as error:
-            notice("span", f"a span was not described: {error!r}")
+            notice("span", "a span was not described", error)
 
     def headers(self) -> "dict[str, str]":
         """What a message carries to go on with this trace."""
@@ -148,7 +148,7 @@ class Tracer:
             )
             return OpenedSpan(span, base, attach=True)
         except Exception as error:
-            notice("span", f"a span was not opened: {error!r}")
+            notice("span", "a span was not opened", error)
             return None
 
     def begin(self, name: str, attributes: Mapping[str, Any]) -> "OpenedSpan | None":
@@ -160,7 +160,7 @@ class Tracer:
             )
             return OpenedSpan(span, base, attach=True)
         except Exception as error:
-            notice("span", f"a span was not opened: {error!r}")
+            notice("span", "a span was not opened", error)
             return None
 
     def call(
@@ -182,7 +182,7 @@ class Tracer:
             )
             return OpenedSpan(span, base, attach=attach)
         except Exception as error:
-            notice("span", f"a span was not opened: {error!r}")
+            notice("span", "a span was not opened", error)
             return None
 
     def probe(
@@ -217,7 +217,7 @@ class Tracer:
                 _judge(span, error, "")
                 span.end(end_unix_ns)
         except Exception as failure:
-            notice("span", f"a slow call left no span: {failure!r}")
+            notice("span", "a slow call left no span", failure)
 
 
 def current_ids() -> "tuple[str, str]":

@@ -39,7 +39,7 @@ class Throne:
         try:
             self._succeeded()
         except Exception as error:
-            notice("traces-join", f"the application's provider not joined: {error!r}")
+            notice("traces-join", "the application's provider not joined", error)
         return True
 
 

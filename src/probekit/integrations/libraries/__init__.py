@@ -145,5 +145,6 @@ def _patch(library: Library, module: ModuleType) -> None:
         patches.undo()
         notice(
             f"library-{library.name}",
-            f"{library.name} is not recorded, patching it failed: {error!r}",
+            f"{library.name} is not recorded, patching it failed",
+            error,
         )

@@ -62,7 +62,8 @@ def activate(chosen: "Iterable[str]") -> None:
         except Exception as error:
             notice(
                 f"contrib-{name}",
-                f"OpenTelemetry's instrumentation of {name} was skipped: {error!r}",
+                f"OpenTelemetry's instrumentation of {name} was skipped",
+                error,
             )
 
 
@@ -73,4 +74,4 @@ def deactivate() -> None:
         try:
             instrumentor.uninstrument()
         except Exception as error:
-            notice(f"contrib-{name}", f"{name} could not be switched off: {error!r}")
+            notice(f"contrib-{name}", f"{name} could not be switched off", error)

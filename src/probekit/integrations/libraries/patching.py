@@ -90,7 +90,7 @@ class Patches:
             try:
                 self._undo.pop()()
             except Exception as error:  # noqa: PERF203 - the others are undone too
-                notice("library-undo", f"a library stays patched, inertly: {error!r}")
+                notice("library-undo", "a library stays patched, inertly", error)
 
     def _is_active(self) -> bool:
         return self.active

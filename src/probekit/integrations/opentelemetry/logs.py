@@ -56,7 +56,7 @@ class DurableLogExporter(SdkLogExporter):
             if DESK.commit(_harvest(batch)):
                 return _Result.SUCCESS
         except Exception as error:
-            notice("otel-logs", f"log records were not taken: {error!r}")
+            notice("otel-logs", "log records were not taken", error)
         return _Result.FAILURE
 
     def shutdown(self) -> None:
@@ -89,7 +89,7 @@ def _harvest(batch: "Sequence[Any]") -> Harvest:
             found.append(event_of(each.log_record, scrub))
         except Exception as error:  # noqa: PERF203 - one bad record, not the others
             REGISTRY.loss("events", "invalid")
-            notice("otel-log", f"a log record was not taken: {error!r}")
+            notice("otel-log", "a log record was not taken", error)
     return Harvest(series=REGISTRY.table.series, events=found)
 
 

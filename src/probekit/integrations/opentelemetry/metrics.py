@@ -80,7 +80,7 @@ class DurableMetricExporter(MetricExporter):
             if DESK.commit(harvest):
                 return MetricExportResult.SUCCESS
         except Exception as error:
-            notice("otel-metrics", f"metrics were not taken: {error!r}")
+            notice("otel-metrics", "metrics were not taken", error)
         return MetricExportResult.FAILURE
 
     def force_flush(self, timeout_millis: float = 10_000) -> bool:

@@ -47,7 +47,7 @@ class DurableSpanExporter(SpanExporter):
             if DESK.commit(_harvest(spans)):
                 return SpanExportResult.SUCCESS
         except Exception as error:
-            notice("otel-spans", f"spans were not taken: {error!r}")
+            notice("otel-spans", "spans were not taken", error)
         return SpanExportResult.FAILURE
 
     def shutdown(self) -> None:
@@ -92,5 +92,5 @@ def _harvest(spans: "Sequence[ReadableSpan]") -> Harvest:
             found.append(span_of(span, scrub))
         except Exception as error:  # noqa: PERF203 - one bad span, not the others
             REGISTRY.loss("spans", "invalid")
-            notice("otel-span", f"a span was not taken: {error!r}")
+            notice("otel-span", "a span was not taken", error)
     return Harvest(series=REGISTRY.table.series, spans=found)
