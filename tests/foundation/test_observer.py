@@ -4,8 +4,12 @@ import math
 import sys
 import threading
 
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from probekit.model import Series
-from probekit.observer import Observer, SeriesTable
+from probekit.observer import Observer, Readings, SeriesTable
 
 
 def sums(observer):
@@ -111,3 +115,55 @@ def test_racing_threads_agree_on_the_id_of_a_series():
             assert all(table.series[i].name == f"s{n}" for n, i in found)
     finally:
         sys.setswitchinterval(interval)
+
+
+MANNERS = {
+    "gauge": lambda observer, name, value: observer.gauge(name, value, unit="1"),
+    "level": lambda observer, name, value: observer.level(name, value, unit="1"),
+    "total": lambda observer, name, value: observer.total(name, value, unit="1"),
+    "total_since_start": lambda observer, name, value: observer.total(
+        name, value, unit="1", since_start=True
+    ),
+}
+NUMBERS = st.sampled_from([0, 1, 2.5, 7, -3, 1e308, float("inf"), float("nan")])
+
+
+def told(harvest):
+    """All that was said, in any order."""
+    names = [one.name for one in harvest.series]
+
+    def by_name(ids, values):
+        return sorted(zip((names[n] for n in ids), values, strict=True))
+
+    return (
+        by_name(harvest.sum_ids, harvest.sum_values),
+        by_name(harvest.gauge_ids, harvest.gauge_values),
+        list(harvest.sum_counts) + list(harvest.gauge_counts),
+        harvest.losses,
+    )
+
+
+@settings(max_examples=40)
+@given(
+    st.sampled_from(sorted(MANNERS)),
+    st.lists(st.lists(NUMBERS, min_size=2, max_size=2), min_size=1, max_size=4),
+)
+def test_what_is_said_together_is_what_would_be_said_one_by_one(manner, rows):
+    together, apart = Observer(), Observer()
+    readings = Readings(manner, [("a", None, "1"), ("b", None, "1")])
+    for row in rows:
+        together.say(readings, row)
+        for name, value in zip("ab", row, strict=True):
+            MANNERS[manner](apart, name, value)
+
+        assert told(apart.harvest()) == told(together.harvest())
+
+
+@pytest.mark.parametrize("values", [[], [1], [1, 2, 3]])
+def test_values_that_do_not_fit_their_series_are_refused_and_nothing_is_said(values):
+    observer = Observer()
+    readings = Readings("gauge", [("a", None, ""), ("b", None, "")])
+
+    with pytest.raises(ValueError, match=r"values for 2 series"):
+        observer.say(readings, values)
+    assert not observer.harvest()

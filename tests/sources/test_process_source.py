@@ -10,6 +10,7 @@ import pytest
 
 from probekit.observer import Observer
 from probekit.sources import interpreter_source, process_source
+from probekit.sources.own_process import PsutilProcess
 from probekit.sources.process import ProcessSource
 
 PROCESS_NAMES = {
@@ -96,7 +97,7 @@ def test_a_process_that_may_not_be_read_is_silence_and_no_error(monkeypatch):
 
     monkeypatch.setattr(psutil, "Process", gone)
     observer = Observer()
-    ProcessSource()(observer)
+    ProcessSource(make=PsutilProcess)(observer)
 
     assert not observer.harvest()
 
@@ -104,7 +105,7 @@ def test_a_process_that_may_not_be_read_is_silence_and_no_error(monkeypatch):
 def test_without_psutil_the_process_is_silent(monkeypatch):
     monkeypatch.setitem(sys.modules, "psutil", None)
     observer = Observer()
-    ProcessSource()(observer)
+    ProcessSource(make=PsutilProcess)(observer)
 
     assert not observer.harvest()
 

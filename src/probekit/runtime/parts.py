@@ -64,7 +64,8 @@ class Paced:
     def restart(self) -> None:
         """Begin anew: at the start, and in a forked child, which has told nothing yet.
 
-        The first reading imports psutil: a process of a moment is spared that.
+        The first reading opens files, elsewhere imports psutil: a process of a moment
+        is spared that.
         """
         self._due_s = self._clock.monotonic_s() + min(FIRST_S, self._interval_s)
 

@@ -3,8 +3,8 @@
 A source is a callable that takes an ``Observer`` and says what it reads; it never
 raises, and what cannot be read on this machine (a container, another system, a
 missing file) is left out. ``runtime`` comes here: host figures once per host by the
-leader, process and interpreter figures by each process's pump. psutil is imported at
-the first reading, never before.
+leader, process and interpreter figures by each process's pump. Linux is read from
+``/proc``; psutil, elsewhere, is imported at the first reading, never before.
 """
 
 from collections.abc import Callable

@@ -2,7 +2,7 @@
 
 import gc
 
-from probekit.observer import Observer
+from probekit.observer import Observer, Readings
 
 _FIGURES = (
     ("collections", "cpython.gc.collections", "{collection}"),
@@ -18,14 +18,24 @@ class InterpreterSource:
     base line: no collection is told twice, and those before it are not told.
     """
 
-    __slots__ = ()
+    __slots__ = ("_said",)
+
+    def __init__(self) -> None:
+        """Name no series yet: how many generations there are is read."""
+        self._said: list[Readings] = []
 
     def __call__(self, observer: Observer) -> None:
         """Say collections, collected and uncollectable objects; never raises."""
         for generation, figures in enumerate(_generations()):
-            attributes = {"cpython.gc.generation": generation}
-            for key, name, unit in _FIGURES:
-                observer.total(name, figures.get(key, 0), attributes, unit=unit)
+            if generation == len(self._said):
+                self._said.append(_series(generation))
+            values = [figures.get(key, 0) for key, _, _ in _FIGURES]
+            observer.say(self._said[generation], values)
+
+
+def _series(generation: int) -> Readings:
+    whose = {"cpython.gc.generation": generation}
+    return Readings("total", ((name, whose, unit) for _, name, unit in _FIGURES))
 
 
 def _generations() -> "list[dict[str, int]]":

@@ -1,36 +1,42 @@
 """The host's network interfaces."""
 
-from probekit.observer import Observer
+from probekit.observer import Observer, Readings
+from probekit.sources.portable import HostReader
 
 # The host's end of a container's interface has a new name with each container:
 # endless series for traffic that the bridge counts too.
 _PASSING = ("veth",)
 
 
-def interfaces(observer: Observer) -> None:
-    """Say bytes, packets, errors and drops of each interface, by direction."""
-    import psutil
+class Interfaces:
+    """Bytes, packets, errors and drops of each interface, by direction."""
 
-    for name, now in psutil.net_io_counters(pernic=True).items():
-        if name.startswith(_PASSING):
-            continue
-        received = (now.bytes_recv, now.packets_recv, now.errin, now.dropin)
-        transmitted = (now.bytes_sent, now.packets_sent, now.errout, now.dropout)
-        _say(observer, name, "receive", received)
-        _say(observer, name, "transmit", transmitted)
+    __slots__ = ("_reader", "_said")
+
+    def __init__(self, reader: HostReader) -> None:
+        """Ask *reader*."""
+        self._reader = reader
+        self._said: dict[str, Readings] = {}
+
+    def __call__(self, observer: Observer) -> None:
+        """Say them."""
+        for name, totals in self._reader.interfaces():
+            if name.startswith(_PASSING):
+                continue
+            said = self._said.get(name)
+            if said is None:
+                received, sent = _series(name, "receive"), _series(name, "transmit")
+                said = self._said[name] = Readings("total", received + sent)
+            observer.say(said, totals)
 
 
-def _say(
-    observer: Observer,
-    name: str,
-    direction: str,
-    totals: "tuple[int, int, int, int]",
-) -> None:
-    size, packets, errors, dropped = totals
+def _series(name: str, direction: str) -> "list[tuple[str, dict[str, str], str]]":
     by_name = {"network.interface.name": name, "network.io.direction": direction}
     # The one metric of the family that the conventions key by device.
     by_device = {"system.device": name, "network.io.direction": direction}
-    observer.total("system.network.io", size, by_name, unit="By")
-    observer.total("system.network.packet.count", packets, by_device, unit="{packet}")
-    observer.total("system.network.errors", errors, by_name, unit="{error}")
-    observer.total("system.network.packet.dropped", dropped, by_name, unit="{packet}")
+    return [
+        ("system.network.io", by_name, "By"),
+        ("system.network.packet.count", by_device, "{packet}"),
+        ("system.network.errors", by_name, "{error}"),
+        ("system.network.packet.dropped", by_name, "{packet}"),
+    ]

@@ -4,14 +4,17 @@ Never asks a file system that lives across a network: statvfs on a hung server w
 hold our thread for ever.
 """
 
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Protocol
 
 from probekit.clock import Clock
-from probekit.observer import Observer
+from probekit.observer import Observer, Readings
+from probekit.sources.either import either
+from probekit.sources.portable import HostReader
 
-_MOUNTS_REFRESH_S = 60.0
+_REFRESH_S = 60.0
 
 # The types that hold data on this host's own disks. A list of what may be asked, not
 # of what may not: an unknown type could be a network.
@@ -46,26 +49,46 @@ class Mount(Protocol):
         """Its options, separated by commas."""
 
 
-def disks(observer: Observer) -> None:
-    """Say bytes, operations and times of each whole disk, by direction."""
-    import psutil
+class Disks:
+    """Bytes, operations and times of each whole disk, by direction."""
 
-    whole = whole_disks()
-    for device, now in psutil.disk_io_counters(perdisk=True).items():
-        if whole is not None and device not in whole:
-            continue
-        for direction in ("read", "write"):
-            by_way = {"system.device": device, "disk.io.direction": direction}
-            size = getattr(now, f"{direction}_bytes")
-            count = getattr(now, f"{direction}_count")
-            taken_s = getattr(now, f"{direction}_time") / 1e3
-            observer.total("system.disk.io", size, by_way, unit="By")
-            observer.total("system.disk.operations", count, by_way, unit="{operation}")
-            observer.total("system.disk.operation_time", taken_s, by_way, unit="s")
-        busy_ms = getattr(now, "busy_time", None)
-        if busy_ms is not None:
-            one = {"system.device": device}
-            observer.total("system.disk.io_time", busy_ms / 1e3, one, unit="s")
+    __slots__ = ("_clock", "_reader", "_said", "_stale_at_s", "_whole")
+
+    def __init__(self, reader: HostReader, clock: Clock) -> None:
+        """Look for disks at the first reading, and each minute."""
+        self._reader = reader
+        self._clock = clock
+        self._said: dict[str, tuple[Readings, Readings]] = {}
+        self._whole: frozenset[str] | None = None
+        self._stale_at_s = float("-inf")
+
+    def __call__(self, observer: Observer) -> None:
+        """Say them."""
+        now_s = self._clock.monotonic_s()
+        if now_s >= self._stale_at_s:
+            self._stale_at_s = now_s + _REFRESH_S
+            self._whole = whole_disks()
+        for device, read, written, busy_s in self._reader.disks(self._whole):
+            said = self._said.get(device)
+            if said is None:
+                said = self._said[device] = _disk_series(device)
+            moved, busy = said
+            observer.say(moved, (*read, *written))
+            if busy_s is not None:
+                observer.say(busy, (busy_s,))
+
+
+def _disk_series(device: str) -> "tuple[Readings, Readings]":
+    moved: list[tuple[str, dict[str, str], str]] = []
+    for direction in ("read", "write"):
+        by_way = {"system.device": device, "disk.io.direction": direction}
+        moved += (
+            ("system.disk.io", by_way, "By"),
+            ("system.disk.operations", by_way, "{operation}"),
+            ("system.disk.operation_time", by_way, "s"),
+        )
+    busy = ("system.disk.io_time", {"system.device": device}, "s")
+    return Readings("total", moved), Readings("total", [busy])
 
 
 def whole_disks(block: Path = Path("/sys/block")) -> "frozenset[str] | None":
@@ -83,25 +106,95 @@ def whole_disks(block: Path = Path("/sys/block")) -> "frozenset[str] | None":
 class Filesystems:
     """Space on each local file system, by state."""
 
-    __slots__ = ("_clock", "_mounts", "_stale_at_s")
+    __slots__ = ("_clock", "_mounts", "_said", "_stale_at_s")
 
     def __init__(self, clock: Clock) -> None:
         """Read the mount table at the first reading, and each minute."""
         self._clock = clock
         self._mounts: list[Mount] = []
+        self._said: dict[tuple[str, str, str, str], _Space] = {}
         self._stale_at_s = float("-inf")
 
     def __call__(self, observer: Observer) -> None:
         """Say usage, limit and share of each one that answers."""
         now_s = self._clock.monotonic_s()
         if now_s >= self._stale_at_s:
-            import psutil
-
-            self._stale_at_s = now_s + _MOUNTS_REFRESH_S
-            self._mounts = local_mounts(psutil.disk_partitions(all=True))
-        told = [_say_space(observer, mount) for mount in self._mounts]
+            self._stale_at_s = now_s + _REFRESH_S
+            self._mounts = local_mounts(mount_table())
+        told = [self._say(observer, mount) for mount in self._mounts]
         if not all(told):
             self._stale_at_s = float("-inf")
+
+    def _say(self, observer: Observer, mount: Mount) -> bool:
+        try:
+            total, free, available = space(mount.mountpoint)
+        except OSError:  # unmounted since, or not for our eyes
+            return False
+        mode = "ro" if "ro" in mount.opts.split(",") else "rw"
+        place = (mount.device, mount.mountpoint, mount.fstype, mode)
+        said = self._said.get(place)
+        if said is None:
+            said = self._said[place] = _Space(place)
+        sizes = (total - free, available, max(0, free - available))
+        observer.say(said.limit, (total,))
+        observer.say(said.usage, sizes)
+        if total:
+            observer.say(said.shares, [size / total for size in sizes])
+        return True
+
+
+class _Space:
+    """The series of one file system."""
+
+    __slots__ = ("limit", "shares", "usage")
+
+    def __init__(self, place: "tuple[str, str, str, str]") -> None:
+        names = ("device", "filesystem.mountpoint", "filesystem.type")
+        keys = [f"system.{name}" for name in (*names, "filesystem.mode")]
+        whole = dict(zip(keys, place, strict=True))
+        # What is reserved is kept for root.
+        states = ("used", "free", "reserved")
+        parts = [{**whole, "system.filesystem.state": state} for state in states]
+        name = "system.filesystem"
+        self.limit = Readings("level", [(f"{name}.limit", whole, "By")])
+        self.usage = Readings("level", [(f"{name}.usage", one, "By") for one in parts])
+        self.shares = Readings(
+            "gauge", [(f"{name}.utilization", one, "1") for one in parts]
+        )
+
+
+def mount_table() -> "Sequence[Mount]":
+    """Read all mounts: the kernel's own table where there is one."""
+    return either(_kernel_mounts, _psutil_mounts)
+
+
+def _kernel_mounts() -> "Sequence[Mount]":
+    from probekit.sources.linux import mounts
+
+    return mounts()
+
+
+def _psutil_mounts() -> "Sequence[Mount]":
+    import psutil
+
+    return psutil.disk_partitions(all=True)
+
+
+def space(path: str) -> "tuple[int, int, int]":
+    """Bytes in all, not in use, and not in use that anybody may use.
+
+    Raises:
+        OSError: Nothing is there, or not for us.
+
+    """
+    if os.name == "nt":  # knows no reserve
+        import shutil
+
+        total, _, free = shutil.disk_usage(path)
+        return total, free, free
+    now = os.statvfs(path)
+    block = now.f_frsize
+    return now.f_blocks * block, now.f_bfree * block, now.f_bavail * block
 
 
 def local_mounts(table: "Iterable[Mount]") -> "list[Mount]":
@@ -115,28 +208,3 @@ def local_mounts(table: "Iterable[Mount]") -> "list[Mount]":
         if mount.fstype.lower() in _LOCAL_TYPES and Path(mount.mountpoint).is_dir():
             chosen.setdefault(mount.device, mount)
     return list(chosen.values())
-
-
-def _say_space(observer: Observer, mount: Mount) -> bool:
-    import psutil
-
-    try:
-        space = psutil.disk_usage(mount.mountpoint)
-    except OSError:  # unmounted since, or not for our eyes
-        return False
-    whole = {
-        "system.device": mount.device,
-        "system.filesystem.mountpoint": mount.mountpoint,
-        "system.filesystem.type": mount.fstype,
-        "system.filesystem.mode": "ro" if "ro" in mount.opts.split(",") else "rw",
-    }
-    observer.level("system.filesystem.limit", space.total, whole, unit="By")
-    reserved = max(0, space.total - space.used - space.free)  # kept for root
-    states = {"used": space.used, "free": space.free, "reserved": reserved}
-    for state, size in states.items():
-        part = {**whole, "system.filesystem.state": state}
-        observer.level("system.filesystem.usage", size, part, unit="By")
-        if space.total:
-            share = size / space.total
-            observer.gauge("system.filesystem.utilization", share, part, unit="1")
-    return True

@@ -1,0 +1,89 @@
+"""What Linux says of the calling process, from ``/proc/self`` and ``getrusage``."""
+
+import os
+import resource
+import time
+from contextlib import AbstractContextManager, nullcontext
+
+from probekit.sources.kept import KeptFile
+
+_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+_TICKS_HZ = os.sysconf("SC_CLK_TCK")
+_DESCRIPTORS = "/proc/self/fd"
+
+# Fields of /proc/self/stat behind the command's name, which may hold anything.
+_THREADS, _STARTED = 17, 19
+
+
+class LinuxProcess:
+    """The calling process's figures; a forked child makes one of its own.
+
+    Every method raises ``OSError`` where the file cannot be read, and ``ValueError``
+    or ``IndexError`` where it is not what it was.
+
+    Threads:
+        One at a time.
+
+    """
+
+    __slots__ = ("_io", "_started_s", "_stat", "_statm")
+
+    def __init__(self) -> None:
+        """Open nothing yet."""
+        self._started_s: float | None = None
+        self._stat = KeptFile("/proc/self/stat")
+        self._statm = KeptFile("/proc/self/statm")
+        self._io = KeptFile("/proc/self/io")
+
+    def oneshot(self) -> "AbstractContextManager[None]":
+        """Around all parts of one sample: nothing."""
+        return nullcontext()
+
+    def cpu_s(self) -> "tuple[float, float]":
+        """Seconds of processor since the start, of the process and of the kernel."""
+        now = _used()
+        return now.ru_utime, now.ru_stime
+
+    def memory_bytes(self) -> "tuple[int, int]":
+        """Resident and virtual memory."""
+        virtual, resident, _ = self._statm.read().split(None, 2)
+        return int(resident) * _PAGE_BYTES, int(virtual) * _PAGE_BYTES
+
+    def thread_count(self) -> int:
+        """Threads, foreign ones included."""
+        return int(self._fields()[_THREADS])
+
+    def descriptor_count(self) -> int:
+        """Open file descriptors, as ``ls /proc/self/fd`` counts them: itself too."""
+        told = os.stat(_DESCRIPTORS).st_size  # noqa: PTH116 - since Linux 6.2
+        return told + 1 if told else len(os.listdir(_DESCRIPTORS))  # noqa: PTH208
+
+    def disk_bytes(self) -> "tuple[int, int]":
+        """Read from and written to disks since the start."""
+        lines = self._io.read().splitlines()
+        found = dict(line.split(b": ") for line in lines)
+        return int(found[b"read_bytes"]), int(found[b"write_bytes"])
+
+    def switches(self) -> "tuple[int, int]":
+        """Voluntary and involuntary context switches of all threads."""
+        now = _used()
+        return now.ru_nvcsw, now.ru_nivcsw
+
+    def faults(self) -> "tuple[int, int]":
+        """Minor and major page faults since the start."""
+        now = _used()
+        return now.ru_minflt, now.ru_majflt
+
+    def uptime_s(self) -> float:
+        """Seconds since the process started, by a clock that nobody sets."""
+        if self._started_s is None:
+            self._started_s = int(self._fields()[_STARTED]) / _TICKS_HZ
+        return time.clock_gettime(time.CLOCK_BOOTTIME) - self._started_s
+
+    def _fields(self) -> "list[bytes]":
+        text = self._stat.read()
+        return text[text.rindex(b")") + 2 :].split()
+
+
+def _used() -> "resource.struct_rusage":
+    return resource.getrusage(resource.RUSAGE_SELF)
