@@ -298,9 +298,9 @@ def test_the_contract_of_a_wrapped_metric_exporter_asks_for_totals_if_it_does():
 
 
 def commit_kinds():
-    from probekit.integrations.opentelemetry.metrics import _DELTAS
+    from probekit.integrations.opentelemetry.metrics import DELTAS
 
-    return _DELTAS
+    return DELTAS
 
 
 @pytest.mark.parametrize("wrong", [object(), Answers, "otlp://h:1"])

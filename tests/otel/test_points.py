@@ -8,7 +8,7 @@ from opentelemetry.sdk.metrics.view import (
     View,
 )
 
-from probekit.integrations.opentelemetry.metrics import _DELTAS
+from probekit.integrations.opentelemetry.metrics import DELTAS
 from probekit.integrations.opentelemetry.points import Converter, histogram_of
 from probekit.observer import SeriesTable
 from probekit.scrub import Scrubber
@@ -39,7 +39,7 @@ class Meter:
 
 @pytest.fixture(params=["delta", "cumulative"])
 def shop(request):
-    made = Meter(_DELTAS if request.param == "delta" else None)
+    made = Meter(DELTAS if request.param == "delta" else None)
     yield made
     made.provider.shutdown()
 
@@ -87,7 +87,7 @@ def test_gauges_arrive_with_their_last_value(shop):
 
 
 def test_counts_at_the_sdks_own_bounds_stay_exact():
-    made = Meter(_DELTAS)
+    made = Meter(DELTAS)
     times = made.meter.create_histogram("size")
     values = [0, 3, 5, 5.1, 80, 100, 999, 20_000]
     for value in values:
@@ -102,7 +102,7 @@ def test_counts_at_the_sdks_own_bounds_stay_exact():
 
 def test_exponential_histograms_keep_count_sum_and_nearly_all_of_their_shape():
     made = Meter(
-        _DELTAS,
+        DELTAS,
         [
             View(
                 instrument_name="*", aggregation=ExponentialBucketHistogramAggregation()
@@ -129,7 +129,7 @@ def test_an_empty_point_is_no_point():
 
 
 def test_attributes_are_scrubbed_before_they_name_a_series():
-    made = Meter(_DELTAS)
+    made = Meter(DELTAS)
     made.meter.create_counter("logins").add(1, {"password": "hunter2", "n": 1})
     harvest = made.harvest()
     made.provider.shutdown()

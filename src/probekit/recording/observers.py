@@ -1,21 +1,29 @@
 """Users' own readings: callbacks that the draining thread asks."""
 
+from collections.abc import Callable
+from typing import TypeAlias, TypeVar
+
 from probekit.errors import ConfigError
 from probekit.model import Harvest
 from probekit.observer import Observe, Observer, SeriesTable
 from probekit.patience import Patience
 from probekit.recording.attributes import type_name
 
+T = TypeVar("T")
+# Adds to a harvest what somebody else has counted; its ids are those of the table.
+Collect: TypeAlias = "Callable[[Harvest], object]"
+
 
 class Observers:
     """The callbacks of ``observe`` and what they said."""
 
-    __slots__ = ("_asked", "_observer", "_table")
+    __slots__ = ("_asked", "_collecting", "_observer", "_table")
 
     def __init__(self, table: SeriesTable) -> None:
         """Start without callbacks; series go into *table*."""
         self._table = table
         self._asked: list[tuple[Observe, Patience]] = []
+        self._collecting: list[tuple[Collect, Patience]] = []
         self._observer = Observer(table)
 
     def __len__(self) -> int:
@@ -42,6 +50,15 @@ class Observers:
         """Ask *callback* no more; unknown ones are ignored."""
         self._asked = [pair for pair in self._asked if pair[0] != callback]
 
+    def collect(self, callback: Collect) -> None:
+        """Let *callback* add to each harvest, from now on."""
+        patience = Patience("collect", "collecting what others have counted")
+        self._collecting.append((callback, patience))
+
+    def collect_no_more(self, callback: Collect) -> None:
+        """Leave *callback* alone; unknown ones are ignored."""
+        self._collecting = [pair for pair in self._collecting if pair[0] != callback]
+
     def forget(self) -> None:
         """In a forked child: keep the callbacks, drop what they told the parent."""
         self._observer = Observer(self._table)
@@ -61,11 +78,14 @@ class Observers:
         into.gauge_counts += said.gauge_counts
         for cause, count in said.losses.items():
             into.losses[cause] = into.losses.get(cause, 0) + count
+        for collect, patience in self._collecting[:]:
+            if patience.allows():
+                _ask(collect, into, patience)
 
 
-def _ask(callback: Observe, observer: Observer, patience: Patience) -> None:
+def _ask(callback: "Callable[[T], object]", told: T, patience: Patience) -> None:
     try:
-        callback(observer)
+        callback(told)
     except Exception as error:
         patience.failed(error)
     else:

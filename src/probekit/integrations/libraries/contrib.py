@@ -1,14 +1,15 @@
 """OpenTelemetry's contrib instrumentations, for the libraries that we do not own.
 
-Whichever are installed announce themselves as entry points; they record against the
-global OpenTelemetry providers. One that fails is told and skipped.
+Whichever are installed announce themselves as entry points. Their spans go through the
+global tracer provider, ours or the application's; for their metrics see
+``contrib_metrics``. One that fails is told and skipped.
 """
 
 import os
 from collections.abc import Iterable
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from probekit.notice import notice
 
@@ -22,7 +23,11 @@ _OURS = {
     "system_metrics", "threading", "urllib", "urllib3", "wsgi",
 }  # fmt: skip
 
+if TYPE_CHECKING:
+    from probekit.integrations.libraries.contrib_metrics import Meters
+
 _active: "dict[str, Any]" = {}
+_meters: "Meters | None" = None  # what those that are active were given
 
 
 @cache
@@ -57,7 +62,7 @@ def activate(chosen: "Iterable[str]") -> None:
         try:
             instrumentor = _found()[name].load()()
             if not getattr(instrumentor, "is_instrumented_by_opentelemetry", False):
-                instrumentor.instrument()
+                instrumentor.instrument(**_providers())
                 _active[name] = instrumentor
         except Exception as error:
             notice(
@@ -67,11 +72,25 @@ def activate(chosen: "Iterable[str]") -> None:
             )
 
 
+def _providers() -> "dict[str, Any]":
+    """What an instrumentation is handed; spans find the global provider themselves."""
+    global _meters
+    if _meters is None:
+        from probekit.integrations.libraries.contrib_metrics import provider
+
+        _meters = provider()
+    return {} if _meters is None else {"meter_provider": _meters}
+
+
 def deactivate() -> None:
     """Switch off what :func:`activate` switched on; never raises."""
+    global _meters
     while _active:
         name, instrumentor = _active.popitem()
         try:
             instrumentor.uninstrument()
         except Exception as error:
             notice(f"contrib-{name}", f"{name} could not be switched off", error)
+    if _meters is not None:
+        _meters.retire()
+        _meters = None

@@ -26,7 +26,7 @@ from probekit.notice import notice
 from probekit.recording.registry import REGISTRY
 
 # The buffer holds deltas and keeps the totals itself, over all processes.
-_DELTAS: "dict[type, AggregationTemporality]" = dict.fromkeys(
+DELTAS: "dict[type, AggregationTemporality]" = dict.fromkeys(
     (
         Counter,
         Histogram,
@@ -59,7 +59,7 @@ class DurableMetricExporter(MetricExporter):
 
     def __init__(self) -> None:
         """Ask the SDK for deltas."""
-        super().__init__(preferred_temporality=_DELTAS)
+        super().__init__(preferred_temporality=DELTAS)
         self._converter = Converter(REGISTRY.table)
         self._lock = threading.Lock()
 

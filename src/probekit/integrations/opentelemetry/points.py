@@ -32,9 +32,11 @@ class Converter:
         # collect cumulatively although the exporter prefers deltas.
         self._last: dict[tuple[int, str], tuple[int, Any]] = {}
 
-    def harvest(self, data: Any, scrub: Scrub) -> Harvest:
-        """Return all points of a ``MetricsData``."""
-        into = Harvest(series=self._table.series)
+    def harvest(
+        self, data: Any, scrub: Scrub, into: "Harvest | None" = None
+    ) -> Harvest:
+        """Return all points of a ``MetricsData``, added to *into* if that is given."""
+        into = Harvest(series=self._table.series) if into is None else into
         for resource in data.resource_metrics:
             for scope in resource.scope_metrics:
                 for metric in scope.metrics:
