@@ -1,19 +1,37 @@
 """What became of a function's calls: a series for success, one per error type."""
 
+import sys
 from collections.abc import Callable, Mapping
 from time import perf_counter
-from typing import Any
+from typing import Any, Protocol
 
 from probekit.patience import Patience
 from probekit.recording.attributes import type_name
 from probekit.recording.instruments import Instrument
-from probekit.recording.problems import END, Trie
+from probekit.recording.problems import Trie
 from probekit.recording.registry import Registry
 
 FUNCTION_DURATION = "probekit.function.duration"
 # Functions are as many as the program has, so their limit is another one.
 FUNCTION_SETS_LIMIT = 10_000
 _TYPES_LIMIT = 64  # error types of one function that are looked up without a search
+
+if sys.version_info >= (3, 11):
+    raised = sys.exception
+else:
+
+    def raised() -> "BaseException | None":
+        """The exception being handled."""
+        return sys.exc_info()[1]
+
+
+class Fail(Protocol):
+    """Takes a call that began at *started_s* and ended with *error*, or the one raised."""
+
+    def __call__(
+        self, started_s: float, error: "BaseException | None" = None, /
+    ) -> None:
+        """Record it; raises nothing but a ``RecursionError``."""
 
 
 class Outcome:
@@ -24,7 +42,8 @@ class Outcome:
         values: Durations of calls without an error, seconds, not yet taken.
         append: Takes the duration of a call without an error, seconds.
         known: Exceptions met before; see ``problems``.
-        fail: Takes the exception of a failed call and when the call began.
+        leads_in: Whether the first frame below its own is always of one function.
+        fail: Takes when a failed call began, and its exception.
     """
 
     __slots__ = (
@@ -35,6 +54,7 @@ class Outcome:
         "append",
         "fail",
         "known",
+        "leads_in",
         "registry",
         "values",
     )
@@ -52,7 +72,8 @@ class Outcome:
         self._attributes = attributes
         self._name = name
         self.known: Trie = {}
-        self.fail = failure_of(self, name)
+        self.leads_in = False
+        self.fail: Fail = failure_of(self)
         self._by_type: dict[type, Callable[[float], None]] = {}
         self.values = instrument.handle(attributes).values
         self.append: Callable[[float], None] = self.values.append
@@ -67,6 +88,11 @@ class Outcome:
         """What its calls are recorded with."""
         return self._attributes
 
+    def lead_in(self) -> None:
+        """Say that this is a wrapper of one function, before its first call."""
+        self.leads_in = True
+        self.fail = failure_of(self)
+
     def _meet(self, error: BaseException, started_s: float, ended_s: float) -> None:
         """Take a failed call whose like was not seen before, or that is nested."""
         if not isinstance(error, Exception):
@@ -75,7 +101,7 @@ class Outcome:
         append = self._by_type.get(type(error)) or self._failed(type(error))
         append(ended_s - started_s)
         problems = self.registry.problems
-        problems.meet(error, started_s, self.known, append, self._name)
+        problems.meet(error, started_s, self, append)
 
     def fail_again(self, error: Exception, started_s: float) -> None:
         """Take a failed call whose exception is counted as a problem already."""
@@ -118,29 +144,38 @@ class Outcome:
         return self._instrument.handle(attributes).append
 
 
-def failure_of(outcome: Outcome, name: str) -> Callable[[BaseException, float], None]:
+def failure_of(outcome: Outcome) -> Fail:
     """Return what a wrapper calls when its call ended with an exception.
 
     Written in one piece, without calls where it can be: an application that raises
     often should not pay for being watched. The exception counts as an error if it is
     an ``Exception``; ``SystemExit`` and its like are only timed. It is not kept.
     """
-    registry = outcome.registry
+    registry, name, leads_in = outcome.registry, outcome.name, outcome.leads_in
     deadline, due, problems = registry.watch.deadline, registry.due, registry.problems
     find, meet = outcome.known.get, outcome._meet  # noqa: SLF001
 
-    def fail(error: BaseException, started_s: float) -> None:
+    def fail(started_s: float, error: "BaseException | None" = None, /) -> None:
         ended_s = perf_counter()
         if ended_s > deadline[0] and due():
             return
+        if error is None:
+            error = raised()
+            if error is None:
+                return
         node = find(type(error))
         trace = error.__traceback__
-        while node is not None and trace is not None:
+        if trace is not None:
             trace = trace.tb_next  # the first is our own
-            if trace is None:
-                break
-            node = node.get(id(trace.tb_frame.f_code))
-        known = node and node.get(END)
+            if leads_in:
+                if trace is None:  # the function could not even be entered
+                    node = None
+                else:
+                    trace = trace.tb_next
+        while node is not None and trace is not None:
+            node = node[1].get(id(trace.tb_frame.f_code))
+            trace = trace.tb_next
+        known = node and node[0]
         if known is None:
             meet(error, started_s, ended_s)
             return

@@ -28,21 +28,22 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import CodeType, FrameType, TracebackType
 
+    from probekit.recording.outcome import Outcome
     from probekit.recording.registry import Registry
 
 GROUPS_LIMIT = 1000
 KNOWN_LIMIT = 4 * GROUPS_LIMIT
 
 
-# What an error costs that was seen before: a walk through dictionaries, by exception
-# type, then by the id of each frame's code object. At the end, under END, stands what
-# takes the duration, what takes the moment, the problem, and the objects whose ids
-# led here, kept so that no id is used again.
-END = 0
+# What an error costs that was seen before: a walk through nodes, by exception type,
+# then by the id of each frame's code object. A node is a list: what to do with an
+# error that ends here, if there was one, and the nodes beyond. What to do is a tuple:
+# what takes the duration, what takes the moment, the problem, and the objects whose
+# ids led here, kept so that no id is used again.
 Known: TypeAlias = (
     "tuple[Callable[[float], None], Callable[[float], None], Group, tuple[object, ...]]"
 )
-Trie: TypeAlias = "dict[Any, Any]"
+Trie: TypeAlias = "dict[type, list[Any]]"
 
 
 class Problems:
@@ -62,18 +63,16 @@ class Problems:
         self,
         error: Exception,
         started_s: float,
-        known: Trie,
+        outcome: "Outcome",
         append: "Callable[[float], None]",
-        function: str,
     ) -> None:
         """Count an exception that leaves a probed call and was not looked up.
 
         Args:
             error: What was raised; nothing of it is kept.
             started_s: When the call began, ``perf_counter()`` seconds.
-            known: Where the function remembers what it has met.
+            outcome: The function's, which remembers what it has met.
             append: Takes the durations of its calls that end like this one.
-            function: Its name.
 
         """
         trace = error.__traceback__
@@ -90,12 +89,12 @@ class Problems:
                 return
             codes = _codes(trace)
             if len(codes) == own and len(self._known) < KNOWN_LIMIT:
-                path = codes[1:] if asks else codes
-                if not any(map(is_woven, path)):  # their turn to count may come
-                    self._remember(known, type(error), path, append, group)
+                others = codes[1:] if asks else codes
+                if not any(map(is_woven, others)):  # their turn to count may come
+                    self._remember(outcome, type(error), others, append, group)
             now_s = perf_counter()
             group.times_s.append(now_s)
-            self.sample(group, error, {"code.function.name": function}, now_s)
+            self.sample(group, error, {"code.function.name": outcome.name}, now_s)
         except RecursionError:
             raise  # the wrapper marks this call, so that the next one tries again
         except Exception as failure:
@@ -165,17 +164,22 @@ class Problems:
 
     def _remember(
         self,
-        known: Trie,
+        outcome: "Outcome",
         kind: type,
         codes: "list[CodeType]",
         append: "Callable[[float], None]",
         group: Group,
     ) -> None:
-        node = known.setdefault(kind, {})
+        if outcome.leads_in:
+            if not codes:  # the function was not entered: rare, and not looked up
+                return
+            codes = codes[1:]
+        known = outcome.known
+        node = known.setdefault(kind, [None, {}])
         for code in codes:
-            node = node.setdefault(id(code), {})
+            node = node[1].setdefault(id(code), [None, {}])
         end: Known = (append, group.times_s.append, group, tuple(codes))
-        node[END] = end
+        node[0] = end
         self._known.append(known)
 
     def sample(

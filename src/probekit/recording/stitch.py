@@ -191,7 +191,7 @@ class Stitch:
             if isinstance(error, Exception) and problems.is_passed_on(error, begun_s):
                 outcome.fail_again(error, begun_s)
             else:
-                outcome.fail(error, begun_s)
+                outcome.fail(begun_s, error)
             problems.passed(error, begun_s)
             if self._least_s is not None and started_s:
                 duration_s = perf_counter() - started_s

@@ -33,6 +33,7 @@ FREE = (
     "judge",
     "open",
     "first",
+    "raised",
     # Parameters may be called like these.
     "BaseException",
     "Exception",
@@ -121,9 +122,9 @@ def source_of(shape: Shape) -> str:
                 _pk_t0 = _pk_clock()
                 try:
                     _pk_r = _pk_f(a, b)
-                except _pk_BaseException as _pk_e:
+                except:
                     try:
-                        _pk_fail(_pk_e, _pk_t0)
+                        _pk_fail(_pk_t0)
                     except _pk_Exception:
                         _pk_t0 = None
                         _pk_dropped[0] += 1
@@ -190,11 +191,12 @@ def make(@FREE):
 """
 
 # `raise` passes the very exception on; when our own part fails (no stack left after a
-# RecursionError) the start is forgotten, which tells the next wrapper to count it.
+# RecursionError) the start is forgotten, which tells the next wrapper to count it. The
+# exception gets no name here: to unbind one costs a second unwinding.
 _FAILED = """\
-        except @_BaseException as @_e:
+        except:
             try:
-                @_fail(@_e, @_t0)
+                @_fail(@_t0)
             except @_Exception:
                 @_t0 = None
                 @_dropped[0] += 1
@@ -218,7 +220,7 @@ _OPEN = """\
 
 _CLOSE_FAILED = """\
             if @_s is not None:
-                @_s(@_e)
+                @_s(@_raised())
 """
 
 _CLOSE = """\

@@ -19,7 +19,7 @@ from typing import Any, TypeAlias
 
 from probekit.notice import notice
 from probekit.recording.attributes import type_name
-from probekit.recording.outcome import Outcome
+from probekit.recording.outcome import Outcome, raised
 from probekit.recording.template import (
     FILENAME,
     FREE,
@@ -71,6 +71,9 @@ def timed(
     else:
         shape = any_arguments(flavour, **switches)
     registry = outcome.registry
+    # What is raised below comes out of this very function: no need to look which.
+    if isinstance(function, FunctionType) and flavour != "async generator":
+        outcome.lead_in()
     parts = {
         "f": function,
         "clock": perf_counter,
@@ -82,6 +85,7 @@ def timed(
         "judge": error_if and outcome.judge_by(error_if),
         "open": span and functools.partial(span, "generator" not in flavour),
         "first": _first_step,
+        "raised": raised,
         "BaseException": BaseException,
         "Exception": Exception,
         "StopAsyncIteration": StopAsyncIteration,
