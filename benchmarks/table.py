@@ -1,6 +1,7 @@
 """What every benchmark returns: rows with a figure, a goal, a floor and a verdict."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -33,21 +34,24 @@ class Row:
 
     @property
     def verdict(self) -> str:
-        """Goal, floor or missed; a dash where nothing was set."""
+        """Which of goal and floor is met; a dash where nothing was set."""
         if self.goal is None and self.floor is None:
             return "–"
         if not self.reaches(self.floor):
             return "**missed**"
-        return "goal met" if self.reaches(self.goal) else "floor met"
+        if self.reaches(self.goal):
+            return "goal met"
+        return "goal missed" if self.floor is None else "floor met"
 
 
 @dataclass
 class Table:
-    """A titled list of rows, measured together."""
+    """A titled list of rows, measured together, and plots of them (see ``plots``)."""
 
     title: str
     rows: list[Row] = field(default_factory=list)
     note: str = ""
+    plots: list[Any] = field(default_factory=list)
 
     def floors_missed(self) -> int:
         """How many rows are on the wrong side of their floor."""
@@ -70,4 +74,6 @@ class Table:
                 f"| {row.name} | {row.figure:,.2f} {row.unit} | {goal} | {floor} "
                 f"| {row.verdict} | {row.note} |",
             )
+        for plot in self.plots:
+            lines += ["", f"![{plot.title}](plots/{plot.name}.svg)"]
         return "\n".join([*lines, ""])
