@@ -55,6 +55,19 @@ def test_settings_are_shown_with_their_origin_and_without_secrets(
     assert "geheim" not in out
 
 
+def test_a_variable_that_nobody_reads_is_suspect(probekit, buffer, monkeypatch):
+    """The nearest one is named; the launcher's are known."""
+    monkeypatch.setenv("PROBEKIT_SERVCE", "shop")
+    monkeypatch.setenv("PROBEKIT_LIBRARIES", "1")
+    status, out, _ = probekit("doctor", "--buffer", buffer.path)
+
+    assert 0 == status
+    assert (
+        "PROBEKIT_SERVCE is no variable of probekit; did you mean PROBEKIT_SERV" in out
+    )
+    assert "LIBRARIES" not in out
+
+
 def test_json_holds_the_same_findings(probekit, buffer):
     """For machines that watch machines."""
     status, out, _ = probekit("doctor", "--json", "--buffer", buffer.path)

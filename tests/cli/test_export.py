@@ -62,7 +62,10 @@ def test_no_cursor_moves_and_a_second_time_sends_again(replay, buffer):
 def test_only_what_lies_between_the_moments_is_sent(replay, buffer):
     """A window belongs to every time that it touches."""
     assert "0 points, 0 events, 0 spans\n" == replay(since="2100-01-01T00:00:00Z")[1]
-    assert "0 points, 0 events, 0 spans\n" == replay("--until", "2000-01-01")[1]
+    assert (
+        "0 points, 0 events, 0 spans\n"
+        == replay("--until", "2000-01-01", since="1999-01-01")[1]
+    )
     middle = time.time()
     buffer.add(orders=9.0, events=[buffer.event("late")])
     sent = replay("--until", str(middle))[3]
@@ -223,6 +226,7 @@ def test_a_moment_is_written_in_many_ways(text, seconds):
         (["--since", "yesterday", "--to", "console:"], 2, "yesterday"),
         (["--to", "console:"], 2, "--since"),
         (["--since", "1h"], 2, "--to"),
+        (["--since", "1h", "--until", "2h", "--to", "console:"], 2, "--until"),
         (["--since", "1h", "--to", "otpl://h"], 1, "otlp"),
         (["--since", "1h", "--to", "prometheus://h:1"], 2, "asked by others"),
         (["--since", "1h", "--to", "tcp://me:geheim@h"], 1, "port"),

@@ -83,6 +83,8 @@ def test_a_foreign_file_is_named_and_left_alone(probekit, tmp_path, command):
         (["query"], "SQL"),
         (["tail", "-n", "many"], "many"),
         (["query", "SELECT 1", "more"], "more"),
+        (["query", "SELECT 1", "--json", "--csv"], "--csv"),
+        (["run", "--nope", "app.py"], "--nope"),
     ],
 )
 def test_a_wrong_option_is_one_line_and_status_2(probekit, arguments, word):
@@ -93,7 +95,27 @@ def test_a_wrong_option_is_one_line_and_status_2(probekit, arguments, word):
     assert "" == out
     assert 1 == len(err.splitlines())
     assert word in err
+    assert err.partition(" See ")[0].endswith((".", "?"))
     assert "--help" in err
+
+
+@pytest.mark.parametrize("arguments", [[], ["dashboards"]])
+def test_no_word_at_all_shows_the_help_as_it_is_written(probekit, arguments):
+    """Click 8.1 writes it to the other stream and says 0."""
+    _, out, err = probekit(*arguments)
+
+    assert 10 < len((out + err).splitlines())
+    assert (out + err).startswith("Usage: probekit")
+
+
+def test_a_folder_is_no_buffer(probekit, buffer):
+    """The file in it is named, when it is there."""
+    folder = buffer.path.parent
+    status, _, err = probekit("status", "--buffer", folder)
+
+    assert 1 == status
+    assert f"probekit: {folder} is a folder" in err
+    assert str(buffer.path) in err
 
 
 def test_a_wrong_setting_is_one_line(probekit, monkeypatch):

@@ -140,3 +140,12 @@ def test_a_long_result_flows_in_pages(probekit, buffer):
     rows = [line.strip() for line in out.splitlines() if line.strip() not in {"", "i"}]
 
     assert [f"{number:,}" for number in range(1, 1201)] == rows
+
+
+def test_the_nearest_table_is_named_for_one_that_there_is_not(probekit, buffer):
+    """Views too."""
+    sql = "SELECT * FROM v_function"
+    status, _, err = probekit("query", sql, "--buffer", buffer.path)
+
+    assert 1 == status
+    assert "did you mean v_functions?" in err

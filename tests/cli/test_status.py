@@ -1,5 +1,6 @@
 import json
 
+from probekit.model import Event
 from probekit.ports import DeliveryContract
 
 
@@ -62,3 +63,41 @@ def test_status_never_writes(probekit, buffer):
 def test_colours_are_for_terminals(probekit, buffer):
     """A pipe gets plain text."""
     assert "\x1b" not in probekit("status", "--buffer", buffer.path)[1]
+
+
+def test_status_tells_what_was_under_way_when_a_process_was_killed(probekit, buffer):
+    """The newest of them; for people only when there is one."""
+    assert "killed" not in probekit("status", "--buffer", buffer.path)[1]
+    said = [
+        Event(second * 10**9, "interrupted", {}, body=f"job {second} had been running")
+        for second in (1, 3, 2)
+    ]
+    buffer.add(events=said)
+    _, out, _ = probekit("status", "--json", "--buffer", buffer.path)
+    last = {"last": "job 3 had been running", "last_unix_ns": 3 * 10**9}
+
+    assert {"count": 3, **last} == json.loads(out)["interrupted"]
+    _, out, _ = probekit("status", "--buffer", buffer.path)
+
+    assert "3 operations" in out
+    assert "job 3 had been running" in out
+
+
+def test_a_leader_that_is_gone_does_not_lead(probekit, buffer, monkeypatch):
+    """Whoever holds the lock leads; where that cannot be seen, the last one is told."""
+    buffer.store.beat(4711)
+    for held, words in ((True, "4711"), (False, "nobody now"), (None, "4711")):
+        monkeypatch.setattr("probekit.cli.status.is_locked", lambda path, it=held: it)
+
+        assert (
+            held
+            is json.loads(probekit("status", "--json", "--buffer", buffer.path)[1])[
+                "leads"
+            ]
+        )
+        (line,) = (
+            line
+            for line in probekit("status", "--buffer", buffer.path)[1].splitlines()
+            if line.startswith("leader")
+        )
+        assert words in line

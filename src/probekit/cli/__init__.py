@@ -37,7 +37,7 @@ def _status(arguments: "Sequence[str] | None") -> int:
         )  # fmt: skip
         sys.stdout.flush()
     except click.UsageError as error:
-        return _complain(_with_command(error), 2)
+        return _misused(error)
     except click.ClickException as error:
         return _complain(error.format_message(), error.exit_code)
     except ProbekitError as error:
@@ -52,6 +52,16 @@ def _status(arguments: "Sequence[str] | None") -> int:
     return result if isinstance(result, int) else 0
 
 
+def _misused(error: "click.UsageError") -> int:
+    import click
+
+    # Click 8.1 writes the help by itself when there is no word at all.
+    if type(error).__name__ == "NoArgsIsHelpError":
+        click.echo(error.format_message(), err=True)
+        return 2
+    return _complain(_with_command(error), 2)
+
+
 def _complain(text: str, status: int) -> int:
     import click
 
@@ -61,4 +71,6 @@ def _complain(text: str, status: int) -> int:
 
 def _with_command(error: "click.UsageError") -> str:
     command = error.ctx.command_path if error.ctx else "probekit"
-    return f"{error.format_message()} See '{command} --help'."
+    text = error.format_message()
+    end = "" if text.endswith((".", "?", "!")) else "."
+    return f"{text}{end} See '{command} --help'."

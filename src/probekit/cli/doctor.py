@@ -15,7 +15,7 @@ from probekit.cli.checks.exporters import check_exporters
 from probekit.cli.checks.files import check_files
 from probekit.cli.checks.finding import Finding, fail, warn
 from probekit.cli.checks.leader import check_leader
-from probekit.cli.checks.settings import check_settings
+from probekit.cli.checks.settings import check_environment, check_settings
 from probekit.cli.checks.sqlite import check_database, check_version
 from probekit.cli.place import buffer_option, find
 from probekit.cli.reader import reading, status_in
@@ -57,6 +57,7 @@ def examine(buffer: "str | None") -> "Iterator[Finding]":
         yield fail("settings", str(error))
     else:
         yield from check_settings(settings)
+    yield from check_environment()
     yield from check_version()
     last_end_ns = 0
     try:

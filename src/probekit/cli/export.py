@@ -113,8 +113,10 @@ def command(
 
     if scheme_of(url) == "prometheus":
         raise click.UsageError(f"--to {redacted(url)}: {_PULLED}")
-    exporter = build(url)
     now_ns = SYSTEM_CLOCK.wall_ns()
+    if until_ns is not None and until_ns <= since_ns:
+        raise click.UsageError("--until must be after --since")
+    exporter = build(url)
     with copied(find(buffer)) as copy:
         replay = Replay(copy, since_ns, until_ns or now_ns, now_ns)
         courier = Courier("export", exporter, replay)

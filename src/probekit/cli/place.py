@@ -59,6 +59,12 @@ def names_buffer(settings: Settings) -> bool:
 def _existing(path: Path) -> Path:
     try:
         there = path.exists()
+        if path.is_dir():
+            raise click.ClickException(
+                f"{path} is a folder; say which buffer file, {path / 'buffer.db'}?"
+                if (path / "buffer.db").exists()
+                else f"{path} is a folder; a buffer is a file"
+            )
     except OSError as error:
         raise click.ClickException(f"{path}: {error.strerror}") from None
     if not there:

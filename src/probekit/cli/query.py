@@ -1,6 +1,7 @@
 """``probekit query``: SQL over one's own telemetry."""
 
 import csv
+import difflib
 import io
 import itertools
 import json
@@ -24,21 +25,23 @@ _PAGE_ROWS = 500
     name="query", short_help="Run one reading SQL statement over the buffer."
 )
 @click.argument("sql")
-@click.option("--json", "form", flag_value="json", help="A JSON array of objects.")
-@click.option("--csv", "form", flag_value="csv", help="CSV with a header line.")
+@click.option("--json", "as_json", is_flag=True, help="A JSON array of objects.")
+@click.option("--csv", "as_csv", is_flag=True, help="CSV with a header line.")
 @buffer_option
-def command(sql: str, form: "str | None", buffer: "str | None") -> None:
+def command(sql: str, as_json: bool, as_csv: bool, buffer: "str | None") -> None:
     """Run one SQL statement that only reads; ``-`` reads it from standard input.
 
     The views v_functions, v_requests, v_errors, v_counters, v_host, v_events and
     v_delivery are made for people. A statement that would write is refused.
     """
+    if as_json and as_csv:
+        raise click.UsageError("--json and --csv exclude each other")
     statement = sys.stdin.read() if sql == "-" else sql
     with reading(find(buffer)) as connection:
         only_reading(connection)
         rows = _execute(connection, statement)
         names = _names(rows)
-        writer = {"json": _json, "csv": _csv}.get(form or "", _table)
+        writer = _json if as_json else _csv if as_csv else _table
         for line in writer(names, rows):
             click.echo(line)
 
@@ -53,10 +56,22 @@ def _execute(connection: sqlite3.Connection, statement: str) -> sqlite3.Cursor:
             raise click.ClickException(
                 "only reading is allowed here: SELECT, WITH, EXPLAIN"
             ) from None
-        raise click.ClickException(f"SQL: {error}") from None
+        raise click.ClickException(
+            f"SQL: {error}{_nearest(connection, error)}"
+        ) from None
     if cursor.description is None:
         raise click.ClickException("SQL: the statement gives no rows")
     return cursor
+
+
+def _nearest(connection: sqlite3.Connection, error: Exception) -> str:
+    """The table or view that was perhaps meant by one that there is not."""
+    _, found, name = str(error).partition("no such table: ")
+    if not found:
+        return ""
+    known = [row[0] for row in connection.execute("SELECT name FROM sqlite_master")]
+    near = difflib.get_close_matches(name, known, n=1)
+    return f"; did you mean {near[0]}?" if near else ""
 
 
 def _names(cursor: sqlite3.Cursor) -> "list[str]":

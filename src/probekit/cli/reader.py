@@ -84,12 +84,6 @@ def buffer_id(connection: sqlite3.Connection) -> str:
     return str(read_meta(connection, "buffer_id", ""))
 
 
-def read_status(path: Path) -> BufferStatus:
-    """Read what the buffer says about itself."""
-    with reading(path) as connection:
-        return status_in(connection, path)
-
-
 def status_in(connection: sqlite3.Connection, path: Path) -> BufferStatus:
     """Read what the buffer says about itself, as of one moment."""
     connection.execute("BEGIN")

@@ -76,6 +76,8 @@ def command(
       probekit run -m shop.worker
       probekit run --service shop --instrument 'shop.*' gunicorn shop:app
     """
+    if program.startswith("-"):
+        raise click.NoSuchOption(program)
     check(options)
     environ = environment_for(os.environ, **options)
     become(command_line(program, arguments, is_module=module), environ)

@@ -1,15 +1,19 @@
 """``probekit status``: the books of a buffer."""
 
 import json
+import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import click
 
 from probekit.buffer.status import BufferStatus
 from probekit.cli import paint
+from probekit.cli.checks.leader import is_locked
+from probekit.cli.lastwords import NOTHING, LastWords, last_words
 from probekit.cli.place import buffer_option, find
-from probekit.cli.reader import read_status
+from probekit.cli.reader import reading, status_in
 
 
 @click.command(
@@ -23,13 +27,21 @@ def command(as_json: bool, buffer: "str | None") -> None:
     Metrics are counted in measurements, events and spans in records. What a process
     recorded within the last moments and nobody has read yet is not in it.
     """
-    found = read_status(find(buffer))
-    lines = [json.dumps(as_object(found))] if as_json else lines_of(found)
+    path = find(buffer)
+    with reading(path) as connection:
+        found, said = status_in(connection, path), last_words(connection)
+    leads = is_locked(Path(f"{path}.leader"))
+    if as_json:
+        lines = iter([json.dumps(as_object(found, said, leads=leads))])
+    else:
+        lines = lines_of(found, said, leads=leads)
     for line in lines:
         click.echo(line)
 
 
-def as_object(found: BufferStatus) -> "dict[str, Any]":
+def as_object(
+    found: BufferStatus, said: LastWords = NOTHING, *, leads: "bool | None" = None
+) -> "dict[str, Any]":
     """Build the JSON object; its names are those of ``probekit.status()``."""
     accounts = found.accounts
     return {
@@ -53,8 +65,14 @@ def as_object(found: BufferStatus) -> "dict[str, Any]":
             }
             for each in found.exporters
         ],
+        "leads": leads,
         "leader_pid": found.leader_pid,
         "leader_beat_age_s": found.leader_beat_age_s,
+        "interrupted": {
+            "count": said.count,
+            "last": said.last,
+            "last_unix_ns": said.last_unix_ns,
+        },
         "windows": found.windows,
         "oldest_age_s": found.oldest_age_s,
         "dead_letters": found.dead_letters,
@@ -63,13 +81,16 @@ def as_object(found: BufferStatus) -> "dict[str, Any]":
     }
 
 
-def lines_of(found: BufferStatus) -> "Iterator[str]":
+def lines_of(
+    found: BufferStatus, said: LastWords, *, leads: "bool | None"
+) -> "Iterator[str]":
     """Write the books for people."""
     yield (
         f"buffer  {paint.inert(found.path)}  {paint.size(found.file_bytes)} + "
         f"{paint.size(found.wal_bytes)} log, {found.windows:,} windows"
     )
-    yield f"leader  {_leader(found)}"
+    yield f"leader  {_leader(found, leads=leads)}"
+    yield from _interrupted(said)
     yield ""
     yield from paint.table(
         ["signal", "recorded", "delivered", "stored", "dropped", "reasons"],
@@ -109,8 +130,18 @@ def lines_of(found: BufferStatus) -> "Iterator[str]":
             yield f"  {paint.inert(each.refusal)}"
 
 
-def _leader(found: BufferStatus) -> str:
+def _leader(found: BufferStatus, *, leads: "bool | None") -> str:
     if not found.leader_pid:
         return "nobody has led this buffer yet"
-    seen = paint.age(found.leader_beat_age_s)
-    return f"process {found.leader_pid}, last seen {seen} ago"
+    seen = f"process {found.leader_pid}, last seen {paint.age(found.leader_beat_age_s)}"
+    # None: this system cannot tell without taking the lock.
+    return f"nobody now; the last was {seen} ago" if leads is False else f"{seen} ago"
+
+
+def _interrupted(said: LastWords) -> "Iterator[str]":
+    if said.count:
+        ago = paint.age(max(0.0, time.time() - said.last_unix_ns / 1e9))
+        yield (
+            f"killed  while {said.count:,} operations ran, the last {ago} ago: "
+            f"{paint.inert(said.last)}"
+        )

@@ -47,7 +47,7 @@ def otlp_url(environ: "Mapping[str, str]") -> str:
 
 def _address(endpoint: str) -> "tuple[str, bool]":
     """Host, port and path of an endpoint, and whether it is spoken to over TLS."""
-    if "://" not in endpoint:  # gRPC's form
+    if "://" not in endpoint and ":" in endpoint:  # gRPC's form
         return endpoint, False
     try:
         parts = urlsplit(endpoint)
