@@ -67,7 +67,7 @@ def test_colours_are_for_terminals(probekit, buffer):
 
 def test_status_tells_what_was_under_way_when_a_process_was_killed(probekit, buffer):
     """The newest of them; for people only when there is one."""
-    assert "killed" not in probekit("status", "--buffer", buffer.path)[1]
+    assert "ended" not in probekit("status", "--buffer", buffer.path)[1]
     said = [
         Event(second * 10**9, "interrupted", {}, body=f"job {second} had been running")
         for second in (1, 3, 2)

@@ -40,6 +40,7 @@ def test_the_standard_variables_are_one_url(variables, expected):
     [
         ({"ENDPOINT": "ftp://c"}, "ENDPOINT"),
         ({"ENDPOINT": "http://"}, "ENDPOINT"),
+        ({"ENDPOINT": "collector"}, "ENDPOINT"),
         ({"ENDPOINT": "http://c:99999"}, "ENDPOINT"),
         ({"ENDPOINT": "http://c", "PROTOCOL": "carrier-pigeon"}, "PROTOCOL"),
         ({"ENDPOINT": "http://c", "HEADERS": "x"}, "HEADERS"),

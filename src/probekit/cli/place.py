@@ -83,6 +83,7 @@ def _only_one(folder: Path) -> Path:
     if len(found) > 1:
         listed = ", ".join(map(str, found))
         raise click.ClickException(
-            f"there are {len(found)} buffers; say which with --buffer FILE: {listed}"
+            f"there are {len(found)} buffers; say which with --buffer FILE, or "
+            f"PROBEKIT_SERVICE=NAME: {listed}"
         )
     return found[0]

@@ -142,6 +142,6 @@ def _interrupted(said: LastWords) -> "Iterator[str]":
     if said.count:
         ago = paint.age(max(0.0, time.time() - said.last_unix_ns / 1e9))
         yield (
-            f"killed  while {said.count:,} operations ran, the last {ago} ago: "
+            f"ended in the middle of {said.count:,} operations, the last {ago} ago: "
             f"{paint.inert(said.last)}"
         )

@@ -54,6 +54,19 @@ def default_service() -> str:
     """OpenTelemetry's name for the nameless, with the program's own name behind it."""
     script = Path(sys.argv[0] if sys.argv else "")
     name = script.parent.name if script.stem == "__main__" else script.stem
+    if name == "-m":
+        name = _module()
     if not name or name == "-c" or not name.isprintable():
         name = Path(sys.executable or "python").name
     return f"unknown_service:{name}"[:200]
+
+
+def _module() -> str:
+    """The module of ``python -m``, while Python has not found its file yet.
+
+    Its last part: from then on the program's name is that of the file.
+    """
+    words = getattr(sys, "orig_argv", [])
+    place = len(words) - len(sys.argv)  # before the program's own arguments
+    word = words[place] if 0 < place < len(words) else ""
+    return word.removeprefix("-m").rpartition(".")[2]
