@@ -10,6 +10,8 @@ import math
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from itertools import accumulate, repeat
 
 LOWEST_EXPONENT = -9
 HIGHEST_EXPONENT = 18
@@ -25,7 +27,8 @@ BOUNDS: "tuple[float, ...]" = (
 )
 OVERFLOW_BIN = len(BOUNDS)  # values above the last bound
 
-_CHUNK = 2000  # best length of one sort; longer ones hold the GIL for nothing
+CHUNK = 4000  # best length of one sort; longer ones hold the GIL for nothing
+_LARGEST = 1.7976931348623157e308
 
 
 class Histogram:
@@ -77,38 +80,47 @@ class Histogram:
         Returns:
             How many values were left out.
 
+        Raises:
+            TypeError: There is something else among them, if nothing else is raised
+                by it. Of up to 4,000 values none is counted then.
+            OverflowError: An int beyond the range of floats; the same.
+
         """
-        chunk = list(values)
-        left_out = 0
-        for start in range(0, len(chunk), _CHUNK):
-            left_out += self._add_chunk(chunk[start : start + _CHUNK])
-        return left_out
+        given = list(values)
+        if len(given) <= CHUNK:
+            return self._add_chunk(given)
+        return sum(
+            self._add_chunk(given[start : start + CHUNK])
+            for start in range(0, len(given), CHUNK)
+        )
 
     def _add_chunk(self, chunk: "list[float]") -> int:
         total = sum(chunk)
+        kind = type(total)  # of any other, these are more than plain numbers
+        if kind is not float and kind is not int:
+            raise TypeError(f"a histogram counts numbers, got {kind.__name__}")
         given = len(chunk)
         if total - total != 0:  # NaN or an infinity is among them: sort would lie
             chunk = [value for value in chunk if math.isfinite(value)]
             total = sum(chunk)
             if total - total != 0:  # finite values whose sum overflows
-                total = math.copysign(1.7976931348623157e308, total)
+                total = math.copysign(_LARGEST, total)
         if not chunk:
             return given
         chunk.sort()
+        low, high, total = float(chunk[0]), float(chunk[-1]), float(total)
+        first, last = bisect_left(BOUNDS, low), bisect_left(BOUNDS, high)
+        if last - first < len(chunk):
+            found = _counted_densely(chunk, first, last)
+        else:
+            found = _counted_sparsely(chunk)
         self.count += len(chunk)
         self.sum += total
-        self.min = min(self.min, chunk[0])
-        self.max = max(self.max, chunk[-1])
+        self.min = min(self.min, low)
+        self.max = max(self.max, high)
         bins = self.bins
-        position, end = 0, len(chunk)
-        while position < end:
-            bin_ = bisect_left(BOUNDS, chunk[position])
-            if bin_ == OVERFLOW_BIN:
-                following = end
-            else:
-                following = bisect_right(chunk, BOUNDS[bin_], position)
-            bins[bin_] = bins.get(bin_, 0) + following - position
-            position = following
+        for bin_, count in found:
+            bins[bin_] = bins.get(bin_, 0) + count
         return given - len(chunk)
 
     def merge(self, other: "Histogram") -> None:
@@ -136,10 +148,10 @@ class Histogram:
         This is the shape of OTLP's explicit-bounds histogram: the i-th count is of
         values in ``(bounds[i-1], bounds[i]]``, the last one of all above.
         """
-        cuts = [bisect_right(BOUNDS, bound) - 1 for bound in bounds]
+        bucket_of = _buckets(tuple(bounds))
         counts = [0] * (len(bounds) + 1)
         for bin_, count in self.bins.items():
-            counts[bisect_left(cuts, bin_)] += count
+            counts[bucket_of[bin_]] += count
         return counts
 
     def quantile(self, q: float) -> float:
@@ -160,16 +172,14 @@ class Histogram:
         if not self.count:
             return [math.nan] * len(shares)
         found: list[float] = []
-        occupied, bin_, seen = iter(sorted(self.bins)), 0, 0
+        bins, total = sorted(self.bins), self.count
+        seen = list(accumulate(map(self.bins.__getitem__, bins)))
         for share in shares:
-            rank = max(1, math.ceil(share * self.count))
-            if rank >= self.count:
+            rank = max(1, math.ceil(share * total))
+            if rank >= total:
                 found.append(self.max)
-                continue
-            while seen < rank:
-                bin_ = next(occupied)
-                seen += self.bins[bin_]
-            found.append(self.middle(bin_))
+            else:
+                found.append(self.middle(bins[bisect_left(seen, rank)]))
         return found
 
     def middle(self, bin_: int) -> float:
@@ -249,6 +259,38 @@ class Histogram:
             f"Histogram(count={self.count}, sum={self.sum!r}, "
             f"min={self.min!r}, max={self.max!r})"
         )
+
+
+@lru_cache(maxsize=32)
+def _buckets(bounds: "tuple[float, ...]") -> "array[int]":
+    """Bin → position of the interval between *bounds* that it lies in."""
+    cuts = [bisect_right(BOUNDS, bound) - 1 for bound in bounds]
+    return array("H", [bisect_left(cuts, bin_) for bin_ in range(OVERFLOW_BIN + 1)])
+
+
+def _counted_densely(
+    ordered: "list[float]", first: int, last: int
+) -> "list[tuple[int, int]]":
+    """Bins from *first* to *last* and their counts: one search for each bound."""
+    below = list(map(bisect_right, repeat(ordered), BOUNDS[first:last]))
+    below.append(len(ordered))
+    counts = map(int.__sub__, below, [0, *below])
+    return [(bin_, count) for bin_, count in enumerate(counts, first) if count]
+
+
+def _counted_sparsely(ordered: "list[float]") -> "list[tuple[int, int]]":
+    """The same where most bins between are empty: two searches for each occupied."""
+    found: list[tuple[int, int]] = []
+    position, end = 0, len(ordered)
+    while position < end:
+        bin_ = bisect_left(BOUNDS, ordered[position])
+        if bin_ == OVERFLOW_BIN:
+            following = end
+        else:
+            following = bisect_right(ordered, BOUNDS[bin_], position)
+        found.append((bin_, following - position))
+        position = following
+    return found
 
 
 _BIG_ENDIAN = array("H", [1]).tobytes() != b"\x01\x00"

@@ -12,11 +12,10 @@ from collections.abc import Callable
 from time import perf_counter, sleep
 from typing import Any, TypeAlias
 
-from probekit.histogram import Histogram
+from probekit.histogram import CHUNK, Histogram
 from probekit.model import Harvest, Series
 
 RAW_LIMIT = 64  # up to so many values travel as they are, more as a histogram
-_SLICE = 2000  # values bucketed at once; see histogram.py
 _YIELD_S = 0.001  # work after which the GIL is offered to the application
 
 Invalid: TypeAlias = "Callable[[int], None]"
@@ -150,7 +149,7 @@ class HistogramHandle(Handle):
         """Count the waiting values in bins."""
         chunk = self.values[:most]
         taken = len(chunk)
-        binned = self._binned_with(cleaned(chunk, invalid))
+        binned = self._binned_with(chunk, invalid)
         count = binned.count
         del self.values[:taken]
         self.binned, self.count = binned, count
@@ -159,29 +158,44 @@ class HistogramHandle(Handle):
         """Write up to 64 values as they are, more as a histogram."""
         chunk = self.values[:]
         taken = len(chunk)
-        good = cleaned(chunk, invalid)
-        if self.binned is None and len(good) <= RAW_LIMIT:
+        if self.binned is None and taken <= RAW_LIMIT:
+            good = cleaned(chunk, invalid)
             if good:
                 into.raw.append((self.series_id, good))
         else:
-            binned = self._binned_with(good, polite=True)
+            binned = self._binned_with(chunk, invalid, polite=True)
             if binned.count:
                 into.binned.append((self.series_id, binned))
         del self.values[:taken]
         self.binned, self.count = None, 0
 
-    def _binned_with(self, chunk: "list[float]", *, polite: bool = False) -> Histogram:
+    def _binned_with(
+        self, chunk: "list[Any]", invalid: Invalid, *, polite: bool = False
+    ) -> Histogram:
         """A new histogram of what is binned already and *chunk*."""
         binned = Histogram()
         if self.binned is not None:
             binned.merge(self.binned)
         since_s = perf_counter()
-        for start in range(0, len(chunk), _SLICE):
-            binned.add(chunk[start : start + _SLICE])
+        for start in range(0, len(chunk), CHUNK):
+            _bin(chunk[start : start + CHUNK], binned, invalid)
             if polite and perf_counter() - since_s > _YIELD_S:
                 sleep(0)
                 since_s = perf_counter()
         return binned
+
+
+def _bin(values: "list[Any]", binned: Histogram, invalid: Invalid) -> None:
+    """Count up to ``CHUNK`` values; what is no number is sought only if it shows."""
+    try:
+        left_out = binned.add(values)
+    except RecursionError:  # no stack left here: whoever called tries again later
+        raise
+    except Exception:  # objects of any kind may be among them, which raise anything
+        binned.add(cleaned(values, invalid))
+        return
+    if left_out:
+        invalid(left_out)
 
 
 def cleaned(

@@ -26,7 +26,7 @@ else:
 
 
 class Fail(Protocol):
-    """Takes a call that began at *started_s* and ended with *error*, or the one raised."""
+    """Takes when a call began and what it raised; by default what is being handled."""
 
     def __call__(
         self, started_s: float, error: "BaseException | None" = None, /
