@@ -63,7 +63,7 @@ GOALS = (
     )),
     Goal(7, "a call that raises", ((RECORDING, "@probe, a call that raises"),)),
     Goal(8, "switched off", (
-        (RECORDING, "@probe with PROBEKIT_DISABLE=1"),
+        (RECORDING, "functions that @probe changes under PROBEKIT_DISABLE=1"),
         (RECORDING, "@probe, switched off at run time, of two clock reads"),
     )),
     Goal(9, "optional compiled core", (),

@@ -54,6 +54,14 @@ def probekit(http, udp):
     return Way(probekit.probe, probekit.probe, lambda: add, probekit.flush, stop)
 
 
+def disabled(http, udp):
+    """Ours in a process with ``PROBEKIT_DISABLE=1``."""
+    import probekit
+
+    add = probekit.counter("bench.counted").bind({"plan": "pro"}).add
+    return Way(probekit.probe, probekit.probe, lambda: add)
+
+
 def prometheus_client(http, udp):
     from prometheus_client import Counter, Histogram, generate_latest
 
@@ -228,6 +236,7 @@ def clocks(http, udp):
 WAYS = {
     "two clock reads": clocks,
     "probekit": probekit,
+    "probekit, disabled": disabled,
     "prometheus_client": prometheus_client,
     "OTel metrics": otel_metrics,
     "OTel spans": otel_spans,

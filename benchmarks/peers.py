@@ -26,7 +26,8 @@ def started(http, udp):
     """Name → contender, for each library that is there and works."""
     found, absent = {}, []
     for name in WAYS:
-        one = Contender(HERE / "peer.py", name, http, udp, env=ENV)
+        more = {"PROBEKIT_DISABLE": "1"} if name == "probekit, disabled" else {}
+        one = Contender(HERE / "peer.py", name, http, udp, env=ENV | more)
         try:
             one.ask("sync")
         except RuntimeError:
@@ -42,9 +43,11 @@ def rows_of(kind, answers):
     what = KINDS[kind][0]
     over = {name: Over(pairs) for name, pairs in answers.items()}
     ours = over["probekit"]
-    yield Row(f"probekit: {what}", ours.quiet, note=str(ours))
+    for name in OURS:
+        if name in over and (name != CLOCKS or kind in {"sync", "threads", "cpu"}):
+            yield Row(f"{name}: {what}", over[name].quiet, note=str(over[name]))
     if kind == "cpu":
-        clocks = over["two clock reads"]
+        clocks = over[CLOCKS]
         yield Row(
             "probekit: a call, CPU until all is shipped, of two clock reads",
             ours.quiet / clocks.quiet,
@@ -86,7 +89,9 @@ def rows_of(kind, answers):
         )
 
 
-PEERS = tuple(name for name in WAYS if name not in {"probekit", "two clock reads"})
+CLOCKS = "two clock reads"
+OURS = ("probekit", "probekit, disabled", CLOCKS)
+PEERS = tuple(name for name in WAYS if name not in OURS)
 SHIP_ASYNC = ("dogstatsd", "autometrics", "OTel spans", "logfire", "ddtrace")
 SPANS = ("OTel spans", "sentry", "logfire", "ddtrace")
 
@@ -105,7 +110,11 @@ def run():
                     Bars(
                         f"peers-{kind}",
                         f"{what}: nanoseconds over the bare one",
-                        {name: Over(pairs).quiet for name, pairs in answers.items()},
+                        {
+                            name: Over(pairs).quiet
+                            for name, pairs in answers.items()
+                            if name not in OURS[1:]
+                        },
                         unit="ns",
                     )
                 )
