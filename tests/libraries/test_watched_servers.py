@@ -1,8 +1,12 @@
 """Web frameworks watched without a line of the application's own."""
 
 import asyncio
+import inspect
+from typing import Annotated
 
+import litestar
 import pytest
+import quart
 from fastapi import FastAPI
 from flask import Flask
 from starlette.applications import Starlette
@@ -18,7 +22,7 @@ METRIC = "http.server.request.duration"
 
 @pytest.fixture
 def patched(recorded):
-    libraries.instrument_libraries(["flask", "starlette"])
+    libraries.instrument_libraries(["flask", "starlette", "quart", "litestar"])
     recorded()
 
 
@@ -51,6 +55,28 @@ def fastapi_app():
     return app
 
 
+def quart_app(**more):
+    app = quart.Quart("shop")
+
+    @app.get("/orders/<int:number>")
+    async def order(number):
+        return str(number)
+
+    @app.get("/broken")
+    async def broken():
+        raise LookupError("no such order")
+
+    return app
+
+
+def litestar_app(**more):
+    @litestar.get("/orders/{number:int}", media_type="text/plain", sync_to_thread=False)
+    def order(number: Annotated[int, litestar.params.PathParameter()]) -> str:
+        return str(number)
+
+    return litestar.Litestar([order], openapi_config=None, **more)
+
+
 def ask(app, path="/orders/7"):
     """One request over ASGI; the status."""
     sent = []
@@ -60,8 +86,10 @@ def ask(app, path="/orders/7"):
         "root_path": "", "client": ("127.0.0.1", 1), "server": ("shop.test", 80),
     }  # fmt: skip
 
+    bodies = [{"type": "http.request", "body": b"", "more_body": False}]
+
     async def receive():
-        return {"type": "http.request", "body": b"", "more_body": False}
+        return bodies.pop() if bodies else await asyncio.Event().wait()
 
     async def send(message):
         sent.append(message)
@@ -116,6 +144,69 @@ def test_a_starlette_application_is_watched_until_the_library_is_put_back(
     assert {"/orders/{number}": 1} == routes(recorded)
 
 
+@pytest.mark.parametrize(
+    "make, route",
+    [(quart_app, "/orders/<int:number>"), (litestar_app, "/orders/{number}")],
+)
+def test_quart_and_litestar_are_watched_until_the_library_is_put_back(
+    make, route, recorded
+):
+    """Also applications that were made before: patched is what is called."""
+    app = make()
+    libraries.instrument_libraries(["quart", "litestar"])
+    recorded()
+    statuses = [ask(app), ask(ProbekitMiddleware(app))]
+    is_asgi3 = inspect.iscoroutinefunction(app.__call__)  # so servers look at it
+    libraries.uninstall()
+    statuses += [ask(app)]
+
+    assert is_asgi3
+    assert [200, 200, 200] == statuses
+    assert {route: 2} == routes(recorded)
+    assert "wrapt" not in type(vars(type(app))["__call__"]).__module__
+
+
+def test_what_quart_and_litestar_applications_say_themselves_holds(patched, recorded):
+    """Their own middleware leaves these paths out, and nothing else counts them."""
+    shop = quart_app()
+    shop.asgi_app = ProbekitMiddleware(shop.asgi_app, exclude="/orders/*")
+    named = litestar_app(middleware=[ProbekitMiddleware])
+    ask(shop)
+    ask(named)
+
+    assert {"/orders/{number}": 1} == routes(recorded)
+
+
+def test_an_error_in_quart_is_recorded_with_its_request(patched, recorded):
+    app = quart_app()
+    app.config["PROPAGATE_EXCEPTIONS"] = False
+    statuses = [ask(app, "/broken"), ask(app, "/broken")]
+    seen = recorded()
+    libraries.uninstall()
+    ask(app, "/broken")
+
+    assert [500, 500] == statuses
+    assert [2] == [problem.count for problem in seen.problems]
+    assert [] == recorded().problems
+
+
+def test_a_websocket_and_a_lifespan_of_quart_pass_as_they_are(patched, recorded):
+    app = quart_app()
+
+    @app.websocket("/ws/<room>")
+    async def room(room):
+        await quart.websocket.send(room)
+
+    async def talk():
+        async with app.test_app() as running:
+            async with running.test_client().websocket("/ws/blue") as socket:
+                return await socket.receive()
+
+    assert "blue" == asyncio.run(talk())
+    ((found, count),) = recorded().of("probekit.websocket.duration")
+    assert ("/ws/<room>", 1) == (found["http.route"], count)
+
+
 def test_an_application_inside_or_around_ours_is_counted_once(patched, recorded):
     inside = starlette_app()
     inside.add_middleware(ProbekitMiddleware)
@@ -126,3 +217,45 @@ def test_an_application_inside_or_around_ours_is_counted_once(patched, recorded)
     ask(outside, "/shop/orders/7")
 
     assert {"/orders/{number}": 2, "/shop/orders/{number}": 1} == routes(recorded)
+
+
+@pytest.fixture
+def django():
+    """A project of one view, and what builds its chain of middleware."""
+    import django
+    from django.conf import UserSettingsHolder, global_settings, settings
+    from django.http import HttpResponse
+    from django.urls import path
+
+    class Urls:
+        urlpatterns = [
+            path("orders/<int:number>", lambda _, number: HttpResponse("ok"))
+        ]
+
+    held, settings._wrapped = settings._wrapped, UserSettingsHolder(global_settings)
+    settings.ROOT_URLCONF, settings.ALLOWED_HOSTS = Urls, ["*"]
+    settings.SECRET_KEY, settings.MIDDLEWARE = "x", []
+    django.setup()
+    yield settings
+    settings._wrapped = held
+
+
+def test_a_chain_of_djangos_is_watched_while_the_library_is_patched(django, recorded):
+    """It is built once; what stands in it is switched off, and on again."""
+    from django.test import Client
+
+    libraries.instrument_libraries("django")
+    client = Client()
+    statuses = [client.get("/orders/7").status_code]
+    listed = list(django.MIDDLEWARE)
+    found = [routes(recorded)]
+    libraries.uninstall()
+    statuses += [client.get("/orders/7").status_code]
+    found += [routes(recorded)]
+    libraries.instrument_libraries("django")
+    statuses += [client.get("/orders/7").status_code]
+    found += [routes(recorded)]
+
+    assert [200, 200, 200] == statuses
+    assert [] == listed
+    assert [{"/orders/<int:number>": 1}, {}, {"/orders/<int:number>": 1}] == found

@@ -27,6 +27,14 @@ def attach(app: Quart) -> None:
     signals.got_websocket_exception.connect(note_exception, app)
 
 
+def detach(app: Quart) -> None:
+    """Hear no more of *app*."""
+    signals.request_started.disconnect(note_start, app)
+    signals.websocket_started.disconnect(note_start, app)
+    signals.got_request_exception.disconnect(note_exception, app)
+    signals.got_websocket_exception.disconnect(note_exception, app)
+
+
 async def note_start(_app: Quart, **_: Any) -> None:
     """Note the route; a coroutine, because others are run in a thread each time."""
     _watched()

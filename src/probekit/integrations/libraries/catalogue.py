@@ -61,6 +61,8 @@ LIBRARIES = {
         _library("flask", "flask.app"),
         _library("django", "django.core.handlers.base"),
         _library("starlette", "starlette.applications", "fastapi.applications"),
+        _library("quart", "quart.app", room="asgi"),
+        _library("litestar", "litestar.app", room="asgi"),
         _library("logging"),
         _library("concurrent.futures", "concurrent.futures.thread", room="futures"),
         _library("threading"),
