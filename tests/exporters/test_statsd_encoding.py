@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from probekit.errors import Rejected
-from probekit.exporters.statsd.encoding import StatsdLines, representatives
+from probekit.exporters.statsd.encoding import StatsdLines
 from probekit.histogram import Histogram
 from probekit.model import Batch, Point, Resource, Series, Window
 from probekit.testing.contract import sample_batch
@@ -68,13 +68,16 @@ def test_seconds_become_milliseconds_and_other_units_stay():
     st.lists(st.floats(1e-6, 1e6), min_size=1, max_size=300),
     st.integers(2, 40),
 )
-def test_representatives_keep_number_edges_and_order(values, limit):
-    histogram = Histogram.of(values)
-    found = representatives(histogram, limit)
+def test_the_values_that_stand_for_all_keep_number_edges_and_order(values, limit):
+    point = Point(Series("a", "histogram", "By"), Histogram.of(values))
+    style = {"tags": "dogstatsd", "histograms": "h", "samples": limit}
+    lines = chunks(point, **style)
+    found = [float(line[len(b"a:") : line.index(b"|")]) for line in lines]
 
+    assert lines == chunks(point, **style)
     assert min(len(values), limit) == len(found)
-    assert max(values) == found[-1]
-    assert len(found) == 1 or min(values) == found[0]
+    assert pytest.approx(max(values), rel=1e-11) == found[-1]
+    assert len(found) == 1 or pytest.approx(min(values), rel=1e-11) == found[0]
     assert sorted(found) == found
     if len(values) <= limit:
         pairs = zip(sorted(values), found, strict=True)

@@ -5,7 +5,6 @@ backends that keep one value a second, where the last one wins and totals heal w
 overwritten. *Windowed*: what happened in the window; for backends with fine time.
 """
 
-import math
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -73,6 +72,18 @@ def windowed(point: Point) -> Figures:
     return _finite(point, [("value", total)])
 
 
+def edges(point: Point, value: Histogram) -> Figures:
+    """``count``, ``sum``, ``min`` and ``max`` of a histogram; zeros without values.
+
+    Raises:
+        Rejected: A number is not finite.
+
+    """
+    low, high = (value.min, value.max) if value.count else (0.0, 0.0)
+    found = [("count", value.count), ("sum", value.sum), ("min", low), ("max", high)]
+    return _finite(point, found)
+
+
 def running_names(kind: Kind) -> "tuple[str, ...]":
     """Every name that :func:`running` gives to a number of this kind."""
     return RUNNING_NAMES if kind == "histogram" else ("",)
@@ -100,7 +111,7 @@ def _shape(histogram: Histogram) -> Figures:
 
 def _finite(point: Point, found: Figures) -> Figures:
     for _, value in found:
-        if not math.isfinite(value):
+        if value - value != 0:  # NaN or an infinity, without a call for each
             name = point.series.name[:60]
             raise Rejected(f"{name!r} is {value}, which the backend has no number for")
     return found

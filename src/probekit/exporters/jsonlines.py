@@ -22,6 +22,7 @@ not have (NaN, infinities) become strings.
 import json
 import math
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 from probekit.exporters.cache import SeriesCache
 from probekit.exporters.text import (
@@ -142,15 +143,29 @@ def _float(value: float) -> str:
 
 
 def _histogram(value: Histogram, limit_bytes: "int | None" = None) -> str:
+    text = f',"count":{value.count},"sum":{_float(value.sum)}'
+    if value.count:
+        text += f',"min":{_float(value.min)},"max":{_float(value.max)}'
+    heads, bins = _heads_of_buckets(), value.bins
+    words = [f"{heads[bin_]}{bins[bin_]}]" for bin_ in sorted(bins)]
+    if OVERFLOW_BIN in bins:
+        words[-1] = f"[{_float(value.max)},{bins[OVERFLOW_BIN]}]"
+    line = f'{text},"buckets":[{",".join(words)}]'
+    return line if limit_bytes is None else _shortened(value, text, line, limit_bytes)
+
+
+@lru_cache(maxsize=1)
+def _heads_of_buckets() -> "tuple[str, ...]":
+    """The beginning of each bin's pair; the overflow's bound is the largest value."""
+    return (*(f"[{_float(bound)}," for bound in BOUNDS), "")
+
+
+def _shortened(value: Histogram, text: str, line: str, limit_bytes: int) -> str:
     buckets = [
         (BOUNDS[bin_] if bin_ < OVERFLOW_BIN else value.max, count)
         for bin_, count in sorted(value.bins.items())
     ]
-    text = f',"count":{value.count},"sum":{_float(value.sum)}'
-    if value.count:
-        text += f',"min":{_float(value.min)},"max":{_float(value.max)}'
-    line = f'{text},"buckets":{_encode(buckets)}'
-    while limit_bytes is not None and len(line) > limit_bytes and len(buckets) > 1:
+    while len(line) > limit_bytes and len(buckets) > 1:
         buckets = _coarser(buckets)
         line = f'{text},"buckets":{_encode(buckets)}'
     return line

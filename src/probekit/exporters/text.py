@@ -1,6 +1,7 @@
 """Small translations that several text encodings share; pure."""
 
 import datetime as dt
+from functools import lru_cache
 
 from probekit.model import AttributeValue, Resource
 
@@ -22,8 +23,14 @@ def rfc3339(time_unix_ns: int) -> str:
 
     """
     seconds, nanoseconds = divmod(min(max(time_unix_ns, 0), _LAST_NS), _NS)
+    return f"{_second(seconds)}.{nanoseconds:09d}Z"
+
+
+@lru_cache(maxsize=64)
+def _second(seconds: int) -> str:
+    """A whole second; the records of one batch share a few."""
     moment = dt.datetime.fromtimestamp(seconds, dt.timezone.utc)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{nanoseconds:09d}Z"
+    return f"{moment:%Y-%m-%dT%H:%M:%S}"
 
 
 _LAST_NS = 253_402_300_799 * _NS  # the end of the year 9999

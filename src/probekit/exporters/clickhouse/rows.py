@@ -6,10 +6,11 @@ bounds. All attributes are text. Events are log records named by ``event.name``.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from probekit._version import __version__
 from probekit.exporters.cache import SeriesCache
-from probekit.exporters.figures import windowed
+from probekit.exporters.figures import edges, windowed
 from probekit.exporters.jsonlines import attributes_text
 from probekit.exporters.naming import Names
 from probekit.exporters.otlp.metrics import bounds_for
@@ -202,15 +203,14 @@ class ClickhouseRows:
 
 def _figures(point: Point) -> str:
     value, kind = point.value, point.series.kind
-    found = dict(windowed(point))
     if isinstance(value, Histogram):
-        bounds = list(bounds_for(point.series))
+        bounds = bounds_for(point.series)
+        (_, count), (_, total), (_, low), (_, high) = edges(point, value)
         return (
-            f'"Count":{value.count},"Sum":{value.sum!r},'
-            f'"Min":{found.get("min", 0.0)!r},"Max":{found.get("max", 0.0)!r},'
-            f'"BucketCounts":{value.counts_between(bounds)},'
-            f'"ExplicitBounds":{bounds},"AggregationTemporality":{DELTA}'
+            f'"Count":{count},"Sum":{total!r},"Min":{low!r},"Max":{high!r},'
+            f'"BucketCounts":{value.counts_between(bounds)},{_ending(bounds)}'
         )
+    found = dict(windowed(point))
     if kind == "gauge":
         return f'"Value":{found["value"]!r}'
     temporality = DELTA if kind == "counter" else CUMULATIVE
@@ -218,6 +218,11 @@ def _figures(point: Point) -> str:
         f'"Value":{found["value"]!r},"AggregationTemporality":{temporality},'
         f'"IsMonotonic":{"true" if kind == "counter" else "false"}'
     )
+
+
+@lru_cache(maxsize=64)
+def _ending(bounds: "tuple[float, ...]") -> str:
+    return f'"ExplicitBounds":{list(bounds)},"AggregationTemporality":{DELTA}'
 
 
 def _map(attributes: Attributes) -> str:

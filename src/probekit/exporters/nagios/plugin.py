@@ -152,5 +152,6 @@ def inert(text: str) -> str:
 
     """
     clean = text.replace("|", "/").replace("\\", "/")
-    clean = "".join(c if c.isprintable() else " " for c in clean)
+    if not clean.isprintable():
+        clean = "".join(c if c.isprintable() else " " for c in clean)
     return clean.strip()

@@ -7,6 +7,8 @@ did not change is said again every minute, so that queries do not lose sight of 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import accumulate
 from struct import Struct
 
 from probekit.exporters.cache import SeriesCache
@@ -25,7 +27,7 @@ from probekit.model import Batch, Point, Resource, Series, Window
 AGAIN_MS = 60_000
 _LIMIT_SERIES = 20_000
 _TYPES = {"counter": 1, "up_down_counter": 2, "gauge": 2, "histogram": 3}
-_pack_value = Struct("<Bd").pack
+_pack_value = Struct("<BBBd").pack
 
 Samples = dict[bytes, dict[int, float]]  # encoded labels → time, ms → value
 
@@ -176,21 +178,29 @@ def _put(samples: Samples, lines: Lines, point: Point, time_ms: int) -> None:
     if not isinstance(value, Histogram):
         samples.setdefault(heads[0], {})[time_ms] = value
         return
-    running = 0
-    for head, count in zip(heads, value.counts_between(lines.bounds), strict=False):
-        running += count
-        samples.setdefault(head, {})[time_ms] = running
-    samples.setdefault(heads[-2], {})[time_ms] = value.sum
-    samples.setdefault(heads[-1], {})[time_ms] = value.count
+    stands = [*accumulate(value.counts_between(lines.bounds)), value.sum, value.count]
+    for head, stand in zip(heads, stands, strict=True):
+        told = samples.get(head)
+        if told is None:
+            samples[head] = {time_ms: stand}
+        else:
+            told[time_ms] = stand
 
 
 def _time_series(head: bytes, told: "dict[int, float]") -> bytes:
     """One ``TimeSeries`` with its samples in order of time."""
-    parts = [head]
-    for time_ms in sorted(told):
-        sample = _pack_value(0x09, told[time_ms]) + b"\x10" + varint(time_ms)
-        parts.append(b"\x12" + varint(len(sample)) + sample)
-    return length_delimited(1, b"".join(parts))
+    content = head
+    for time_ms in sorted(told) if len(told) > 1 else told:
+        size, ending = _ending(time_ms)
+        content += _pack_value(0x12, size, 0x09, told[time_ms]) + ending
+    return b"\x0a" + varint(len(content)) + content
+
+
+@lru_cache(maxsize=64)
+def _ending(time_ms: int) -> "tuple[int, bytes]":
+    """A sample's length and its time; the samples of one request share a few."""
+    ending = b"\x10" + varint(time_ms)
+    return 1 + 8 + len(ending), ending
 
 
 def _labels(name: str, labels: Labels) -> bytes:

@@ -73,6 +73,7 @@ class StatsdLines:
 
     __slots__ = (
         "_events",
+        "_middles",
         "_names",
         "_naming",
         "_packed_bytes",
@@ -101,6 +102,8 @@ class StatsdLines:
         self._samples = samples
         self._names = Names()
         self._places: SeriesCache[Place] = SeriesCache(self._place)
+        # Scale → inner bin → its middle's text; a few thousand at most.
+        self._middles: dict[float, dict[int, str]] = {}
 
     def chunks(self, batch: Batch, limit_bytes: int = 0) -> "list[bytes]":
         """Lines in order, without line ends; lines that belong together in one chunk.
@@ -113,29 +116,31 @@ class StatsdLines:
             Rejected: A number is not finite, or a chunk is longer than allowed.
 
         """
-        found = [
-            self._checked(chunk, limit_bytes, point.series.name)
-            for window in batch.windows
-            for point in window.points
-            for chunk in self._point(point)
-        ]
+        found: list[bytes] = []
+        for window in batch.windows:
+            for point in window.points:
+                chunks = [
+                    chunk.encode("utf-8", "replace") for chunk in self._point(point)
+                ]
+                if limit_bytes:
+                    self._check(chunks, limit_bytes, point.series.name)
+                found += chunks
         if self._events and batch.events:
             limit = limit_bytes or LONGEST_EVENT_BYTES
-            found += [
-                self._checked(line, limit, "an event")
-                for line in event_lines(batch, limit, self._naming.prefix)
-            ]
+            lines = event_lines(batch, limit, self._naming.prefix)
+            chunks = [line.encode("utf-8", "replace") for line in lines]
+            self._check(chunks, limit, "an event")
+            found += chunks
         return found
 
     @staticmethod
-    def _checked(chunk: str, limit_bytes: int, name: str) -> bytes:
-        encoded = chunk.encode("utf-8", "replace")
-        if limit_bytes and len(encoded) > limit_bytes:
+    def _check(chunks: "list[bytes]", limit_bytes: int, name: str) -> None:
+        longest = max(map(len, chunks), default=0)
+        if longest > limit_bytes:
             raise Rejected(
-                f"a line of {len(encoded)} bytes for {name[:60]!r} is longer than a "
+                f"a line of {longest} bytes for {name[:60]!r} is longer than a "
                 f"datagram of {limit_bytes}",
             )
-        return encoded
 
     def _point(self, point: Point) -> "list[str]":
         place, value, kind = self._places.of(point), point.value, point.series.kind
@@ -162,13 +167,46 @@ class StatsdLines:
 
     def _values(self, place: Place, histogram: Histogram) -> "list[str]":
         ending = f"|{self._type}{_rate(histogram, self._samples)}{place.tail}"
+        texts = self._texts(histogram, place.scale)
+        if self._packed_bytes:
+            room = self._packed_bytes - len(place.head) - len(ending)
+            texts = _joined(texts, room)
+        head = place.head
+        return [f"{head}:{text}{ending}" for text in texts]
+
+    def _texts(self, histogram: Histogram, scale: float) -> "list[str]":
+        """Up to so many rising values that stand for all, each for an equal share.
+
+        The first is the minimum and the last the maximum; the others are the middles
+        of the bins that hold the evenly spaced ranks between.
+        """
+        count, bins = histogram.count, sorted(histogram.bins)
+        wanted = min(count, self._samples)
+        if not wanted:
+            return []
+        known = self._middles.setdefault(scale, {})
+        found: list[str] = []
+        first, last, seen = bins[0], bins[-1], 0
+        for bin_ in bins:
+            seen += histogram.bins[bin_]
+            # Rank i stands in the middle of its share, at (i + 1/2) / wanted of all.
+            times = (2 * seen * wanted + count) // (2 * count) - len(found)
+            if not times:
+                continue
+            text = known.get(bin_) if first < bin_ < last else None
+            if text is None:
+                text = self._scaled(histogram.middle(bin_), scale)
+                if first < bin_ < last:  # the outer ones end at minimum and maximum
+                    known[bin_] = text
+            found += (text,) * times
+        found[-1] = self._scaled(histogram.max, scale)
+        if wanted > 1:
+            found[0] = self._scaled(histogram.min, scale)
+        return found
+
+    def _scaled(self, value: float, scale: float) -> str:
         lowest = 0.0 if self._type == "ms" else -math.inf
-        texts = [
-            f"{max(value * place.scale, lowest):.12g}"
-            for value in representatives(histogram, self._samples)
-        ]
-        room = self._packed_bytes - len(place.head) - len(ending)
-        return [f"{place.head}:{text}{ending}" for text in _joined(texts, room)]
+        return f"{max(value * scale, lowest):.12g}"
 
 
 def _path(name: str, series: Series) -> "tuple[str, str]":
@@ -215,38 +253,6 @@ def _joined(texts: "list[str]", room: int) -> "list[str]":
             found[-1] += f":{text}"
         else:
             found.append(text)
-    return found
-
-
-def representatives(histogram: Histogram, limit: int) -> "list[float]":
-    """Up to *limit* rising values that stand for all, each for an equal share.
-
-    The first is the minimum and the last the maximum; the others are the middles of
-    the bins that hold the evenly spaced ranks between.
-
-    Args:
-        histogram: With any number of values.
-        limit: Most values; 2 or more.
-
-    Example:
-        >>> representatives(Histogram.of([1.0, 2.0, 3.0]), 10)
-        [1.0, 1.95, 3.0]
-
-    """
-    count = histogram.count
-    wanted = min(count, limit)
-    if not wanted:
-        return []
-    found: list[float] = []
-    seen = 0
-    for bin_ in sorted(histogram.bins):
-        seen += histogram.bins[bin_]
-        # Rank i stands in the middle of its share, at (i + 1/2) / wanted of all.
-        share = (2 * seen * wanted + count) // (2 * count)
-        found += [histogram.middle(bin_)] * (share - len(found))
-    found[-1] = histogram.max
-    if wanted > 1:
-        found[0] = histogram.min
     return found
 
 

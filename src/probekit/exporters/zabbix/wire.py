@@ -19,7 +19,8 @@ _MAGIC, _PLAIN = b"ZBXD", 1
 _HEADER = struct.Struct("<4sBII")
 _COUNTS = re.compile(r"processed: (\d+); failed: (\d+); total: (\d+)")
 _SHOWN = 200
-_encode = json.JSONEncoder(separators=(",", ":")).encode
+_NS = 10**9
+_quoted = json.encoder.encode_basestring_ascii
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,17 +59,15 @@ def request(host: str, values: "Sequence[Value]") -> bytes:
             one second replace each other.
 
     """
-    data = [
-        {
-            "host": host,
-            "key": value.key,
-            "value": value.value,
-            "clock": value.time_unix_ns // 10**9,
-            "ns": value.time_unix_ns % 10**9,
-        }
-        for value in values
-    ]
-    return frame(_encode({"request": "sender data", "data": data}).encode("ascii"))
+    head = f'{{"host":{_quoted(host)},"key":'
+    data = ",".join(
+        [
+            f'{head}{_quoted(value.key)},"value":{_quoted(value.value)},'
+            f'"clock":{value.time_unix_ns // _NS},"ns":{value.time_unix_ns % _NS}}}'
+            for value in values
+        ]
+    )
+    return frame(f'{{"request":"sender data","data":[{data}]}}'.encode("ascii"))
 
 
 def frame(body: bytes) -> bytes:
