@@ -8,12 +8,12 @@ import pytest
 from opentelemetry import metrics
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
-from program import Program
-from receiver import Receiver
 
 from probekit.integrations import libraries
 from probekit.integrations.libraries import contrib, contrib_metrics
 from probekit.recording.registry import REGISTRY, Registry
+from program import Program
+from receiver import Receiver
 
 METRIC = "http.server.duration"
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import inspect
+from types import ModuleType
 from typing import Annotated
 
 import litestar
@@ -198,9 +199,11 @@ def test_a_websocket_and_a_lifespan_of_quart_pass_as_they_are(patched, recorded)
         await quart.websocket.send(room)
 
     async def talk():
-        async with app.test_app() as running:
-            async with running.test_client().websocket("/ws/blue") as socket:
-                return await socket.receive()
+        async with (
+            app.test_app() as running,
+            running.test_client().websocket("/ws/blue") as socket,
+        ):
+            return await socket.receive()
 
     assert "blue" == asyncio.run(talk())
     ((found, count),) = recorded().of("probekit.websocket.duration")
@@ -221,21 +224,18 @@ def test_an_application_inside_or_around_ours_is_counted_once(patched, recorded)
 
 @pytest.fixture
 def django():
-    """A project of one view, and what builds its chain of middleware."""
-    import django
+    """A project of one view; not set up, which another test may do once a process."""
     from django.conf import UserSettingsHolder, global_settings, settings
     from django.http import HttpResponse
     from django.urls import path
 
-    class Urls:
-        urlpatterns = [
-            path("orders/<int:number>", lambda _, number: HttpResponse("ok"))
-        ]
-
+    urls = ModuleType("urls")
+    urls.urlpatterns = [
+        path("orders/<int:number>", lambda _, number: HttpResponse("ok")),
+    ]
     held, settings._wrapped = settings._wrapped, UserSettingsHolder(global_settings)
-    settings.ROOT_URLCONF, settings.ALLOWED_HOSTS = Urls, ["*"]
+    settings.ROOT_URLCONF, settings.ALLOWED_HOSTS = urls, ["*"]
     settings.SECRET_KEY, settings.MIDDLEWARE = "x", []
-    django.setup()
     yield settings
     settings._wrapped = held
 
