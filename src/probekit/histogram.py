@@ -88,13 +88,19 @@ class Histogram:
         """
         given = list(values)
         if len(given) <= CHUNK:
-            return self._add_chunk(given)
+            return self.take(given)
         return sum(
-            self._add_chunk(given[start : start + CHUNK])
+            self.take(given[start : start + CHUNK])
             for start in range(0, len(given), CHUNK)
         )
 
-    def _add_chunk(self, chunk: "list[float]") -> int:
+    def take(self, chunk: "list[float]") -> int:
+        """Count up to ``CHUNK`` values of a list that nobody needs any more.
+
+        As :meth:`add`, and all or none; *chunk* is left in another order.
+        """
+        if not chunk:
+            return 0
         total = sum(chunk)
         kind = type(total)  # of any other, these are more than plain numbers
         if kind is not float and kind is not int:

@@ -147,53 +147,53 @@ class HistogramHandle(Handle):
 
     def fold(self, invalid: Invalid, *, most: "int | None" = None) -> None:
         """Count the waiting values in bins."""
-        chunk = self.values[:most]
-        taken = len(chunk)
-        binned = self._binned_with(chunk, invalid)
+        taken = len(self.values)
+        if most is not None:
+            taken = min(taken, most)
+        binned = self._binned_with(taken, invalid)
         count = binned.count
         del self.values[:taken]
         self.binned, self.count = binned, count
 
     def harvest(self, into: Harvest, invalid: Invalid) -> None:
         """Write up to 64 values as they are, more as a histogram."""
-        chunk = self.values[:]
-        taken = len(chunk)
+        taken = len(self.values)
         if self.binned is None and taken <= RAW_LIMIT:
-            good = cleaned(chunk, invalid)
+            good = cleaned(self.values[:taken], invalid)
             if good:
                 into.raw.append((self.series_id, good))
         else:
-            binned = self._binned_with(chunk, invalid, polite=True)
+            binned = self._binned_with(taken, invalid, polite=True)
             if binned.count:
                 into.binned.append((self.series_id, binned))
         del self.values[:taken]
         self.binned, self.count = None, 0
 
     def _binned_with(
-        self, chunk: "list[Any]", invalid: Invalid, *, polite: bool = False
+        self, taken: int, invalid: Invalid, *, polite: bool = False
     ) -> Histogram:
-        """A new histogram of what is binned already and *chunk*."""
+        """A new histogram of what is binned already and the first *taken* values."""
         binned = Histogram()
         if self.binned is not None:
             binned.merge(self.binned)
         since_s = perf_counter()
-        for start in range(0, len(chunk), CHUNK):
-            _bin(chunk[start : start + CHUNK], binned, invalid)
+        for start in range(0, taken, CHUNK):
+            chunk = self.values[start : min(start + CHUNK, taken)]
+            _bin(chunk, binned, invalid)
             if polite and perf_counter() - since_s > _YIELD_S:
                 sleep(0)
                 since_s = perf_counter()
         return binned
 
 
-def _bin(values: "list[Any]", binned: Histogram, invalid: Invalid) -> None:
+def _bin(chunk: "list[Any]", binned: Histogram, invalid: Invalid) -> None:
     """Count up to ``CHUNK`` values; what is no number is sought only if it shows."""
     try:
-        left_out = binned.add(values)
+        left_out = binned.take(chunk)
     except RecursionError:  # no stack left here: whoever called tries again later
         raise
     except Exception:  # objects of any kind may be among them, which raise anything
-        binned.add(cleaned(values, invalid))
-        return
+        left_out = binned.take(cleaned(chunk, invalid))
     if left_out:
         invalid(left_out)
 
