@@ -191,6 +191,81 @@ def test_a_file_system_that_is_read_only_leaves_recording_in_memory(scene, ledge
     assert 1 == sum(str(scene.buffer) in line for line in scene.spoken)
 
 
+BACK = """
+import logging
+logging.basicConfig()
+from probekit.runtime import homecoming
+homecoming.LOOK_S = homecoming.LOOK_S if os.environ.get("LONG") else 0.1
+configure()
+gauge = probekit.up_down_counter("busy")
+gauge.add(5)
+for n in range(150):
+    operation(n, durable=n % 10 == 0)
+    if n == 50:
+        gauge.add(2)
+        probekit.flush(0.6)
+say(probekit.status().memory_only)
+for n in range(150, 100_000):
+    operation(n, durable=n % 10 == 0)
+    time.sleep(0.002)
+    if not probekit.status().memory_only:
+        break
+say(probekit.status().memory_only)
+for n in range(n + 1, n + 100):
+    operation(n, durable=n % 10 == 0)
+gauge.add(-7)
+"""
+
+
+@pytest.mark.row("D4")
+@pytest.mark.parametrize("kind", ["link", "foreign", "folder", "read-only"])
+def test_a_path_that_can_be_used_again_is_used(scene, ledger, rng, kind):
+    """D4: what memory holds goes into the file, once; told in one line each time."""
+    is_up = rng.random() < 0.5
+    if is_up:
+        ledger.start()
+    mounted = kind == "read-only" and scene.mount()
+    scene.state.mkdir(mode=0o700, exist_ok=True)
+    remount = ["mount", "-o", "remount,ro", str(scene.state)]
+    if kind == "link":
+        scene.buffer.symlink_to(scene.folder / "nowhere")
+    elif kind == "foreign":
+        with sqlite3.connect(scene.buffer) as connection:
+            connection.execute("CREATE TABLE precious (x)")
+        connection.close()
+    elif kind == "folder":
+        scene.buffer.mkdir()
+    elif mounted:
+        subprocess.run(remount, check=True)
+    else:
+        scene.state.chmod(0o500)
+    process = scene.start(
+        BACK + ("assert probekit.flush(20)\ncheck_books()" if is_up else ""),
+        environment={"LONG": "1"} if LONG else {},
+    )
+    assert process.stdout.readline() == "» True\n"
+    if kind == "folder":
+        scene.buffer.rmdir()
+    elif kind != "read-only":
+        scene.buffer.rename(scene.folder / "elsewhere")
+    elif mounted:
+        subprocess.run([*remount[:2], "remount,rw", remount[-1]], check=True)
+    else:
+        scene.state.chmod(0o700)
+
+    assert scene.finish(process) == ["False"]
+    assert 2 == sum(str(scene.buffer) in line for line in scene.spoken)
+    if not is_up:
+        ledger.start()
+    assert scene.deliver()
+    scene.expect_all(process.who)
+    assert 0 == scene.lost("events") == scene.lost("metrics")
+    with sqlite3.connect(scene.buffer) as connection:
+        total = "SELECT sum FROM series WHERE name = 'busy'"
+        assert [(0.0,)] == connection.execute(total).fetchall()
+    connection.close()
+
+
 @pytest.mark.row("D4", "D6")
 def test_a_folder_that_is_missing_is_made_and_made_again(scene, ledger):
     """D4, D6: all of the buffer is deleted while it is in use."""

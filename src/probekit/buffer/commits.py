@@ -206,6 +206,15 @@ def _write_problems(
         )
 
 
+def read_problems(connection: sqlite3.Connection) -> "list[Problem]":
+    """All groups of errors."""
+    rows = connection.execute(
+        "SELECT fingerprint, type, message, culprit, stack, first_seen_unix_ns, "
+        "last_seen_unix_ns, count FROM problem",
+    )
+    return [Problem(*row) for row in rows]
+
+
 def _write_places(
     connection: sqlite3.Connection,
     closing: Closing,

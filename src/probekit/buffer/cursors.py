@@ -102,6 +102,32 @@ def _unpark(connection: sqlite3.Connection, name: str) -> None:
     connection.execute("DELETE FROM meta WHERE key = ?", (f"cursor:{name}",))
 
 
+def join_slowest(connection: sqlite3.Connection, name: str) -> None:
+    """Make a cursor *name* where the slowest one stands, signal by signal.
+
+    What no exporter takes has been given to nobody: there it stands at the beginning.
+    """
+    window, series = _slowest(connection, "metrics", "window, series") or (0, WHOLE)
+    event, span = (
+        (_slowest(connection, signal, column) or (0,))[0]
+        for signal, column in (("events", "event"), ("spans", "span"))
+    )
+    connection.execute("INSERT INTO cursor (exporter) VALUES (?)", (name,))
+    for kind in ("", "offered_"):
+        move(connection, name, Cursor(window, series, event, span), kind)
+
+
+def _slowest(
+    connection: sqlite3.Connection, signal: str, columns: str
+) -> "tuple[int, ...] | None":
+    row: tuple[int, ...] | None = connection.execute(
+        f"SELECT {columns} FROM cursor WHERE signals LIKE ? "  # noqa: S608 - our names
+        f"ORDER BY {columns} LIMIT 1",
+        (f"%{signal}%",),
+    ).fetchone()
+    return row
+
+
 def read(connection: sqlite3.Connection, exporter: str, kind: str = "") -> Cursor:
     """A cursor; ``kind="offered_"`` for what was handed out."""
     row = connection.execute(

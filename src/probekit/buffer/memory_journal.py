@@ -2,6 +2,7 @@
 
 import errno
 import os
+import threading
 from collections import deque
 
 from probekit.model import Harvest
@@ -26,23 +27,31 @@ class MemoryJournal(Journal):
         self.written_bytes = 0  # nothing goes to a disk
         self._queue: deque[tuple[Harvest, bool, int]] = deque()
         self._written = 0
+        self._retired = False
+        self._lock = threading.RLock()  # a signal handler may append meanwhile
         self._pid = os.getpid()
 
     def append(self, harvest: Harvest, *, ship_now: bool = False) -> None:
         """Queue one harvest.
 
         Raises:
-            OSError: The queue is full; the harvest is still the caller's.
+            OSError: The queue is full, or there is a file to write to by now; the
+                harvest is still the caller's.
 
         """
         if self._pid != os.getpid():
             self.abandon()
-        if len(self._queue) >= self._limit:
-            raise OSError(errno.ENOBUFS, f"{self._limit} harvests wait for the leader")
         import time
 
-        self._queue.append((harvest, ship_now, time.time_ns()))
-        self._written += 1
+        with self._lock:
+            if self._retired:
+                raise BlockingIOError("a file has taken over")
+            if len(self._queue) >= self._limit:
+                raise OSError(
+                    errno.ENOBUFS, f"{self._limit} harvests wait for the leader"
+                )
+            self._queue.append((harvest, ship_now, time.time_ns()))
+            self._written += 1
 
     def take(self) -> "list[tuple[Harvest, bool, int]]":
         """All that waits: (harvest, ship now, wall time in nanoseconds)."""
@@ -50,6 +59,12 @@ class MemoryJournal(Journal):
         while self._queue:
             taken.append(self._queue.popleft())
         return taken
+
+    def retire(self) -> "list[tuple[Harvest, bool, int]]":
+        """All that waits, a last time: what comes later is refused."""
+        with self._lock:
+            self._retired = True
+            return self.take()
 
     def position(self) -> "tuple[str, int] | None":
         """The name ``memory`` and the number of harvests so far; None before one."""
@@ -62,4 +77,5 @@ class MemoryJournal(Journal):
         """In a forked child: forget what is queued, it is the parent's."""
         self._queue = deque()
         self._written = 0
+        self._lock = threading.RLock()
         self._pid = os.getpid()

@@ -56,14 +56,25 @@ class SegmentWriter(Journal):
         self._limit_bytes = limit_bytes
         self._stream = _Stream(self._directory, clock, limit_bytes)
 
-    def append(self, harvest: Harvest, *, ship_now: bool = False) -> None:
+    def append(
+        self,
+        harvest: Harvest,
+        *,
+        ship_now: bool = False,
+        wall_ns: "int | None" = None,
+    ) -> None:
         """Write one frame; on return it survives ``kill -9``.
+
+        Args:
+            harvest: What was recorded.
+            ship_now: Ask the leader to deliver it at once.
+            wall_ns: When it was recorded, if that is a while ago; nanoseconds.
 
         Raises:
             OSError: Not written; the harvest is still the caller's.
 
         """
-        self._own().append(harvest, frames.SHIP_NOW if ship_now else 0)
+        self._own().append(harvest, frames.SHIP_NOW if ship_now else 0, wall_ns)
 
     @property
     def written_bytes(self) -> int:
@@ -115,7 +126,12 @@ class _Stream:
         self._defined_bytes = 0
         self._table: Sequence[Series] = ()
 
-    def append(self, harvest: Harvest, flags: int) -> None:
+    def append(
+        self,
+        harvest: Harvest,
+        flags: int,
+        wall_ns: "int | None" = None,
+    ) -> None:
         me = threading.get_ident()
         if self._holder == me:
             raise BlockingIOError("an append of this thread is under way")
@@ -123,19 +139,19 @@ class _Stream:
             raise BlockingIOError("another append takes too long")
         try:
             self._holder = me
-            self._append(harvest, flags)
+            self._append(harvest, flags, wall_ns)
         finally:
             self._holder = 0
             self._lock.release()
 
-    def _append(self, harvest: Harvest, flags: int) -> None:
+    def _append(self, harvest: Harvest, flags: int, wall_ns: "int | None") -> None:
         segment, size_bytes = self._writable()
         if harvest.series is not self._table:  # ids of another table mean other series
             self._defined.clear()
             self._table = harvest.series
         new = used_ids(harvest) - self._defined
         definitions = {i: harvest.series[i] for i in sorted(new)}
-        data = self._encode(harvest, definitions, flags)
+        data = self._encode(harvest, definitions, flags, wall_ns)
         self._write(segment, data, size_bytes)
         self._sequence += 1
         self.written_bytes += len(data)
@@ -149,12 +165,13 @@ class _Stream:
         harvest: Harvest,
         definitions: "Mapping[int, Series]",
         flags: int,
+        wall_ns: "int | None" = None,
     ) -> bytes:
         return frames.encode(
             harvest,
             definitions,
             sequence=self._sequence,
-            wall_ns=self._clock.wall_ns(),
+            wall_ns=self._clock.wall_ns() if wall_ns is None else wall_ns,
             flags=flags,
         )
 

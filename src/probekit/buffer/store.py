@@ -24,7 +24,7 @@ from probekit.buffer.session import Session
 from probekit.buffer.snapshot import read_snapshot
 from probekit.buffer.status import BufferStatus
 from probekit.clock import SYSTEM_CLOCK, Clock
-from probekit.model import Resource, Retention, Series, Snapshot
+from probekit.model import Problem, Resource, Retention, Series, Snapshot
 from probekit.ports import DeliveryContract
 
 _ERROR_LENGTH = 300
@@ -283,6 +283,20 @@ class Store(Session):
         """The books, the cursors, the sizes."""
         with self._reading() as connection:
             return status_of(connection, self.path, self._clock.wall_ns())
+
+    def stand_with_the_slowest(self, name: str) -> None:
+        """Make a cursor *name* that stands where the slowest exporter does."""
+        with self._writing() as connection:
+            cursors.join_slowest(connection, name)
+
+    def problems(self) -> "list[Problem]":
+        """All groups of errors."""
+        with self._reading() as connection:
+            return commits.read_problems(connection)
+
+    def now_ns(self) -> int:
+        """The wall clock of this buffer, nanoseconds since 1970."""
+        return self._clock.wall_ns()
 
     def folded(self) -> Folded:
         """What was committed last; where a fold begins."""

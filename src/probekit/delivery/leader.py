@@ -3,6 +3,7 @@
 import random
 import threading
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from probekit.buffer.locks import make_private_directory
 from probekit.buffer.trouble import FilesLost, NotOurs
@@ -10,6 +11,9 @@ from probekit.delivery.term import Office, Term
 from probekit.errors import BufferBusy, BufferFailed
 from probekit.notice import notice
 from probekit.patience import Patience
+
+if TYPE_CHECKING:
+    from probekit.buffer.store import Store
 
 POLL_S = 0.2
 _CHECK_S = 2.0  # between two looks whether the files are still ours
@@ -50,6 +54,7 @@ class Leader:
         self._patience = Patience("leader", "leading the buffer", clock=self._clock)
         self._kick = threading.Event()
         self._finish_by_s: float | None = None
+        self._farewell: Callable[[Store], None] | None = None
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -86,6 +91,17 @@ class Leader:
         self._finish_by_s = by_s
         self.hurry()
 
+    def retire(self, by_s: float, farewell: "Callable[[Store], None]") -> None:
+        """Likewise, and *farewell* sees the buffer once nobody uses it any more.
+
+        Args:
+            by_s: Until when exporters may deliver, on the monotonic clock.
+            farewell: Called on the leader's thread, before a buffer in memory goes.
+
+        """
+        self._farewell = farewell
+        self.finish(by_s)
+
     def stand_aside(self) -> None:
         """Without a thread nobody leads here: let somebody else have the lock."""
         if not self.is_alive:
@@ -117,6 +133,7 @@ class Leader:
                 else:
                     self._pause(POLL_S * (0.75 + random.random() / 2))  # noqa: S311 - jitter
         finally:
+            self._say_farewell(store)
             with store.gate:
                 self._let_go()
                 store.dispose()  # a buffer in memory ends with whoever leads it
@@ -182,6 +199,13 @@ class Leader:
         self._finish_by_s = self._clock.monotonic_s()
         if self._on_unusable is not None:
             self._on_unusable(error)
+
+    def _say_farewell(self, store: "Store") -> None:
+        try:
+            if self._farewell is not None:
+                self._farewell(store)
+        except Exception as error:
+            notice("leader-end", "what memory still holds could not be read", error)
 
     def _let_go(self) -> None:
         try:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from probekit.clock import SYSTEM_CLOCK, Clock
+from probekit.errors import ConfigError
 from probekit.model import Resource
 from probekit.observer import Observe, Observer
 from probekit.ports import Exporter
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from probekit.delivery.courier import Ledger
     from probekit.delivery.meter import CpuMeter
     from probekit.delivery.term import Office
+    from probekit.runtime.sidecar import Sidecar
     from probekit.settings import Settings
     from probekit.sources.own import Governed
 
@@ -93,6 +95,27 @@ def build_exporters(
 
     names = cursor_names(specs)
     return tuple(zip(names, map(build, specs), strict=True))
+
+
+def hire(settings: "Settings", places: "Places | None") -> "Sidecar | None":
+    """A hold on the process that ships for this one; None where none is wanted.
+
+    Raises:
+        ConfigError: It could not see the buffer, or an exporter cannot be handed over.
+
+    """
+    if settings.shipper == "thread":
+        return None
+    if places is None:
+        raise ConfigError(
+            f"shipper={settings.shipper!r}: another process cannot see a buffer in "
+            "memory; give a file or shipper='thread'",
+        )
+    if settings.shipper == "external":
+        return None
+    from probekit.runtime.sidecar import Sidecar
+
+    return Sidecar(settings, places.wake)
 
 
 def build_store(settings: "Settings", path: "Path | None") -> "Store":

@@ -13,14 +13,21 @@ from probekit.clock import SYSTEM_CLOCK
 from probekit.delivery import fork
 from probekit.delivery.pump import Pump
 from probekit.delivery.wake import ring
-from probekit.errors import BufferFailed, ConfigError
+from probekit.errors import BufferFailed
 from probekit.model import Harvest, Snapshot
 from probekit.notice import notice
 from probekit.runtime.crew import Crew
 from probekit.runtime.ending import at_end_of_process
 from probekit.runtime.heartbeat import Heartbeat
+from probekit.runtime.homecoming import Homecoming
 from probekit.runtime.overhead import Overhead
-from probekit.runtime.parts import Places, build_exporters, process_sources, silence
+from probekit.runtime.parts import (
+    Places,
+    build_exporters,
+    hire,
+    process_sources,
+    silence,
+)
 from probekit.runtime.status import Status, buffer_fields
 from probekit.runtime.waiting import wait_delivered
 
@@ -29,7 +36,6 @@ if TYPE_CHECKING:
 
     from probekit.ports import Exporter
     from probekit.recording.registry import Registry
-    from probekit.runtime.sidecar import Sidecar
     from probekit.settings import Settings
 
 EXIT_BUDGET_S = 0.1  # of the 0.3 s that we may add; the rest is the interpreter's own
@@ -68,27 +74,16 @@ class Presence:
         exporters = build_exporters(settings.exporters)
         self._names = frozenset(name for name, _ in exporters)
         self._places = None if settings.buffer is None else Places(settings.buffer)
-        self._heartbeat: Heartbeat | None = None
-        if self._places is not None:
-            self._heartbeat = Heartbeat(registry, self._places.journal)
-        self._sidecar = self._hire()
+        self._homecoming: Homecoming | None = None
+        self._heartbeat = self._make_heartbeat()
+        self._sidecar = hire(settings, self._places)
         self._crew = self._muster(exporters)
         self._pump = self._make_pump()
 
-    def _hire(self) -> "Sidecar | None":
-        shipper, places = self.settings.shipper, self._places
-        if shipper == "thread":
+    def _make_heartbeat(self) -> "Heartbeat | None":
+        if self._places is None:
             return None
-        if places is None:
-            raise ConfigError(
-                f"shipper={shipper!r}: another process cannot see a buffer in memory; "
-                "give a file or shipper='thread'",
-            )
-        if shipper == "external":
-            return None
-        from probekit.runtime.sidecar import Sidecar
-
-        return Sidecar(self.settings, places.wake)
+        return Heartbeat(self._registry, self._places.journal)
 
     def _muster(self, exporters: "Sequence[tuple[str, Exporter]]") -> Crew:
         """The crew of this process: at the beginning, and in each child anew."""
@@ -118,8 +113,10 @@ class Presence:
         return pump
 
     def _tick(self) -> None:
-        """Govern ourselves; see to sidecar and heartbeat. The pump's thread."""
+        """Govern ourselves; see to buffer, sidecar, heartbeat. The pump's thread."""
         self._overhead.turn()
+        if self._homecoming is not None and not self._over:
+            self._come_home(self._homecoming)
         heartbeat = self._heartbeat
         if heartbeat is not None and not self._over:
             heartbeat.beat()
@@ -177,15 +174,41 @@ class Presence:
         what = str(error) if where in str(error) else f"the buffer {where}: {error}"
         notice(
             "memory-only",
-            f"{what}; all is kept in memory instead and ends with the process",
+            f"{what}; all is kept in memory instead and ends with the process, unless "
+            "the buffer can be used before",
         )
-        exporters = build_exporters(self.settings.exporters)
-        with self._crew.outlook.gate:  # no fork while the crew changes
-            self._places = self._sidecar = self._heartbeat = None
-            self._crew = self._muster(exporters)
+        self._homecoming = Homecoming(self.settings, self._places.buffer, error)
+        self._move(None)
         self._pump.redirect(self._crew.journal)
         if self._awake:
             self._crew.start()
+
+    def _move(self, places: "Places | None") -> None:
+        """A new crew at *places*; None for memory."""
+        exporters = build_exporters(self.settings.exporters)
+        with self._crew.outlook.gate:  # no fork while the crew changes
+            self._places = places
+            self._sidecar = hire(self.settings, places) if places else None
+            self._heartbeat = self._make_heartbeat()
+            self._crew = self._muster(exporters)
+
+    def _come_home(self, homecoming: Homecoming) -> None:
+        """Go back to the file once it can be used, with all that memory holds."""
+        in_memory = self._places is None
+        if in_memory:
+            if not homecoming.is_packed(self._crew):
+                return
+            self._move(Places(homecoming.path))
+        carried = homecoming.carry(self._crew.journal)
+        if in_memory:
+            self._pump.redirect(self._crew.journal)
+            self.trouble = ""
+            notice("memory-over", f"{homecoming.path} can be used, memory went there")
+            if self._awake:
+                self._crew.start()
+        # The leader of the new crew may have fallen back meanwhile.
+        if carried and self._homecoming is homecoming:
+            self._homecoming = None
 
     @property
     def is_working(self) -> bool:
@@ -313,6 +336,10 @@ class Presence:
         clock = SYSTEM_CLOCK
         for source in self._sources:  # reading may be slow, and nobody will miss it
             self._registry.observers.remove(source)
+        homecoming, leader = self._homecoming, self._crew.leader
+        if homecoming is not None and homecoming.is_packing and leader is not None:
+            leader.join(by_s - clock.monotonic_s())
+            self._come_home(homecoming)
         self._pump.stop(max(0.0, by_s - clock.monotonic_s()))
         if self._heartbeat is not None:
             self._heartbeat.end()
@@ -350,6 +377,8 @@ class Presence:
         self._over = self._awake = False
         self._held = {}
         self._switch = threading.Lock()
+        home = self._homecoming if self._places is None else None
+        self._homecoming = home and home.inherited()
         self._crew.abandon()
         self._overhead.restart()
         if self._heartbeat is not None:
