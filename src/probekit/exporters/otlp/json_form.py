@@ -9,11 +9,13 @@ import json
 import math
 import struct
 from collections.abc import Callable, Mapping
+from functools import lru_cache, partial
 from typing import Any
 
 from probekit.exporters.otlp.protobuf import fields
 from probekit.exporters.otlp.schema import MESSAGES
 
+_REMEMBERED_BYTES = 128
 _EXACT = 1 << 53  # up to here a reader that makes floats of numbers loses nothing
 _WORDS = {math.inf: "Infinity", -math.inf: "-Infinity"}
 
@@ -33,22 +35,31 @@ def as_json(kind: str, message: bytes) -> bytes:
 
 
 def _message(kind: str, content: bytes) -> "dict[str, Any]":
-    known, found = MESSAGES[kind], dict[str, Any]()
+    known, found = _FORMS[kind], dict[str, Any]()
     for number, value in fields(content):
-        name, what = known[number]
-        if what.endswith("[]"):
-            found.setdefault(name, []).append(_message(what[:-2], _bytes(value)))
-        elif what in _SCALARS:
-            found[name] = _SCALARS[what](value)
+        name, repeats, form = known[number]
+        if not repeats:
+            found[name] = form(value)
+        elif name in found:
+            found[name].append(form(value))
         else:
-            found[name] = _message(what, _bytes(value))
+            found[name] = [form(value)]
     return found
 
 
-def _bytes(value: "int | bytes") -> bytes:
-    if isinstance(value, int):
-        raise TypeError("the table says message, the encoder wrote a number")
-    return value
+def _attribute(content: bytes) -> "dict[str, Any]":
+    """A ``KeyValue``; short ones are remembered: a series has the same in each window.
+
+    Nobody changes what is returned.
+    """
+    if len(content) > _REMEMBERED_BYTES:
+        return _message("KeyValue", content)
+    return _short_attribute(content)
+
+
+@lru_cache(maxsize=8192)
+def _short_attribute(content: bytes) -> "dict[str, Any]":
+    return _message("KeyValue", content)
 
 
 def _double(bits: int) -> "float | str":
@@ -90,4 +101,20 @@ _SCALARS: "Mapping[str, Callable[[Any], Any]]" = {
     "count": _count,
     "packed count": _count_list,
     "packed double": _double_list,
+}
+
+
+def _form(what: str) -> "Callable[[Any], Any]":
+    if what in _SCALARS:
+        return _SCALARS[what]
+    return _attribute if what == "KeyValue" else partial(_message, what)
+
+
+# Kind of message → number of a field → its name, whether it repeats, what reads it.
+_FORMS: "Mapping[str, Mapping[int, tuple[str, bool, Callable[[Any], Any]]]]" = {
+    kind: {
+        number: (name, what.endswith("[]"), _form(what.removesuffix("[]")))
+        for number, (name, what) in known.items()
+    }
+    for kind, known in MESSAGES.items()
 }

@@ -85,7 +85,6 @@ _SUM_BYTES, _GAUGE_BYTES = 27, 18  # a number without its attributes
 _SHAPES_LIMIT = 20_000
 _pack_number = Struct("<Bd").pack
 _AS_DOUBLE = 0x21
-_pack_count_and_sum = Struct("<BQBd").pack
 _pack_edges = Struct("<BdBd").pack
 _HISTOGRAM_BYTES = 54  # moments, count, sum, smallest and largest with their tags
 
@@ -116,8 +115,10 @@ class Cut:
     def __init__(self, bounds: "Sequence[float]") -> None:
         """Prepare the translation once; it is used for every point."""
         self._empty = [0] * (len(bounds) + 1)
-        self._pack = Struct(f"<{len(self._empty)}Q").pack
         self._head = b"\x32" + varint(8 * len(self._empty))
+        # Count, sum and buckets, each with its tag, in one call.
+        middle = f"{len(self._head)}s{len(self._empty)}Q"
+        self._pack = Struct(f"<BQBd{middle}").pack
         self.bounds_field = length_delimited(
             7, Struct(f"<{len(bounds)}d").pack(*bounds)
         )
@@ -127,16 +128,18 @@ class Cut:
 
     @property
     def counts_bytes(self) -> int:
-        """Length of the field that :meth:`counts` returns."""
+        """Length of the field ``bucket_counts``."""
         return len(self._head) + 8 * len(self._empty)
 
-    def counts(self, histogram: Histogram) -> bytes:
-        """The field ``bucket_counts``: how many values lie in each bucket."""
+    def figures(self, histogram: Histogram) -> bytes:
+        """Count, sum and how many values lie in each bucket."""
         counts = self._empty.copy()
         bucket_of = self._bucket_of
         for bin_, count in histogram.bins.items():
             counts[bucket_of[bin_]] += count
-        return self._head + self._pack(*counts)
+        return self._pack(
+            0x21, histogram.count, 0x29, histogram.sum, self._head, *counts
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,12 +294,7 @@ def _histogram(
     cut = place.cut
     if cut is None:
         raise TypeError(f"a {place.kind} cannot hold a histogram")
-    content = (
-        both
-        + _pack_count_and_sum(0x21, histogram.count, 0x29, histogram.sum)
-        + cut.counts(histogram)
-        + place.attributes
-    )
+    content = both + cut.figures(histogram) + place.attributes
     if not histogram.count:  # without values there is no smallest and largest
         return length_delimited(1, content)
     edges = _pack_edges(0x59, histogram.min, 0x61, histogram.max)

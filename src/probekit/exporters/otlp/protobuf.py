@@ -17,6 +17,7 @@ _HIGHEST_FIXED64 = (1 << 64) - 1
 _SHORT = 0x80  # a varint below fits into one byte
 ONE_BYTE = tuple(bytes((i,)) for i in range(_SHORT))
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
+_SIZES = {_FIXED64: 8, _FIXED32: 4}
 _LONGEST_VARINT_BYTES = 10
 
 
@@ -114,18 +115,22 @@ def fields(message: bytes) -> "Iterator[tuple[int, FieldValue]]":
         [(2, b'x'), (1, 7)]
 
     """
-    position = 0
-    while position < len(message):
-        key, position = _read_varint(message, position)
+    position, length = 0, len(message)
+    while position < length:
+        key = message[position]
+        if key < _SHORT:
+            position += 1
+        else:
+            key, position = _read_varint(message, position)
         number, wire = key >> 3, key & 7
         if wire == _VARINT:
             value, position = _read_varint(message, position)
             yield number, value
             continue
-        size = {_FIXED64: 8, _FIXED32: 4}.get(wire)
+        size = _SIZES.get(wire)
         if wire == _BYTES:
             size, position = _read_varint(message, position)
-        if size is None or position + size > len(message):
+        if size is None or position + size > length:
             raise ValueError("not a protocol-buffer message")
         content = message[position : position + size]
         position += size
@@ -133,6 +138,8 @@ def fields(message: bytes) -> "Iterator[tuple[int, FieldValue]]":
 
 
 def _read_varint(message: bytes, position: int) -> "tuple[int, int]":
+    if position < len(message) and message[position] < _SHORT:
+        return message[position], position + 1
     value = 0
     for count in range(_LONGEST_VARINT_BYTES):
         if position >= len(message):
