@@ -19,6 +19,7 @@ from probekit.notice import notice
 from probekit.observer import Observe, SeriesTable
 from probekit.recording.finish import Queued, QueuedSpan, finish_spans, finished
 from probekit.recording.handle import Handle, make_handle
+from probekit.recording.idle import Twins
 from probekit.recording.observers import Observers
 from probekit.recording.problems import Problems
 from probekit.recording.queue import Losses, Queue
@@ -51,6 +52,7 @@ class Registry:
         events: Events waiting for the next drain, 10,000 at most.
         spans: Spans waiting for the next drain, 10,000 at most.
         problems: Errors, grouped.
+        twins: Wrappers that record here, asleep while the registry is switched off.
         dropped: One count, of durations lost after a RecursionError.
         sets_limit: Attribute sets of one instrument before the overflow series.
         thrift: What is given up because probekit costs too much.
@@ -82,6 +84,7 @@ class Registry:
         self.events: Queue[Queued] = Queue(self._refuser("events"))
         self.spans: Queue[QueuedSpan] = Queue(self._refuser("spans"))
         self.problems = Problems(self)
+        self.twins = Twins()
         self.sets_limit = SETS_LIMIT
         self.thrift = Thrift()
         self.on_due: Callable[[], None] | None = None
@@ -256,6 +259,7 @@ class Registry:
         if enabled != self._enabled:
             self._enabled = enabled
             (self.watch.release if enabled else self.watch.hold)()
+            self.twins.switch(asleep=not enabled)
 
     @property
     def scrub(self) -> Scrub:

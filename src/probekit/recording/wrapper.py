@@ -93,7 +93,9 @@ def timed(
     namespace: dict[str, Any] = {}
     exec(factory_of(shape), namespace)  # noqa: S102 - our own text, see template.py
     twin: FunctionType = namespace["make"](*(parts[name] for name in FREE))
-    return _dressed(twin, function)
+    twin = _dressed(twin, function)
+    registry.twins.add(twin)
+    return twin
 
 
 def flavour_of(function: Function) -> Flavour:

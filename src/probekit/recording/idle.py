@@ -1,0 +1,135 @@
+"""Wrappers asleep: what a registry's twins are while recording is switched off.
+
+A sleeping twin is the same function object with other code, which passes the call on
+and reads no clock. Calls that are under way end as they began.
+"""
+
+from functools import lru_cache
+from types import CodeType, FunctionType
+from typing import TYPE_CHECKING, Any, cast
+from weakref import ref
+
+from probekit.recording.template import (
+    ASYNC_GENERATOR,
+    COROUTINE,
+    FILENAME,
+    GENERATOR,
+    ITERABLE_COROUTINE,
+    arguments_of,
+    parameters_of,
+    shape_of_code,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from probekit.recording.template import Shape
+
+_CALLS = {
+    "plain": ("def", ""),
+    "coroutine": ("async def", "await "),
+    "generator": ("def", "yield from "),
+}
+
+
+class Twins:
+    """The wrappers of one registry, awake or asleep all together.
+
+    Keeps none of them alive. Threads: any; two that switch at once may leave a twin
+    as the other one wanted it, which records nothing wrong: it asks the watch.
+    """
+
+    __slots__ = ("_asleep", "_twins")
+
+    def __init__(self) -> None:
+        """Start awake, without twins."""
+        self._asleep = False
+        self._twins: dict[int, ref[FunctionType]] = {}
+
+    def add(self, twin: FunctionType) -> None:
+        """Take a new one."""
+        key, forget = id(twin), self._twins.pop
+
+        def gone(_: object, key: int = key) -> None:
+            forget(key, None)
+
+        self._twins[key] = ref(twin, gone)
+        if self._asleep:
+            put_to_sleep(twin)
+
+    def switch(self, *, asleep: bool) -> None:
+        """Put all to sleep, or wake them."""
+        self._asleep = asleep
+        turn: Callable[[FunctionType], None] = put_to_sleep if asleep else wake
+        for each in list(self._twins.values()):
+            twin = each()
+            if twin is not None:
+                turn(twin)
+
+
+def put_to_sleep(twin: FunctionType) -> None:
+    """Let calls of *twin* only pass on; async generators stay awake."""
+    code = twin.__code__
+    if code.co_filename != FILENAME or code.co_flags & ASYNC_GENERATOR:
+        return
+    if _awake_code(code) is not None:
+        return
+    sleeping = _sleeping_code(
+        shape_of_code(code, _flavour_of(code), judged=False, spanned=False),
+        code.co_freevars,
+    )
+    if sleeping.co_freevars != code.co_freevars:
+        return
+    looks: dict[str, Any] = {"co_name": code.co_name}
+    if hasattr(code, "co_qualname"):
+        looks["co_qualname"] = code.co_qualname
+    twin.__code__ = sleeping.replace(
+        co_flags=sleeping.co_flags | code.co_flags & ITERABLE_COROUTINE,
+        co_consts=(*sleeping.co_consts, code),
+        **looks,
+    )
+
+
+def wake(twin: FunctionType) -> None:
+    """Undo :func:`put_to_sleep`."""
+    awake = _awake_code(twin.__code__)
+    if awake is not None:
+        twin.__code__ = awake
+
+
+def _awake_code(code: CodeType) -> "CodeType | None":
+    """What *code* stands in for: the last constant of a sleeping twin's."""
+    last = code.co_consts[-1] if code.co_consts else None
+    is_ours = isinstance(last, CodeType) and code.co_filename == FILENAME
+    return last if is_ours else None
+
+
+def _flavour_of(code: CodeType) -> Any:
+    if code.co_flags & COROUTINE:
+        return "coroutine"
+    return "generator" if code.co_flags & GENERATOR else "plain"
+
+
+@lru_cache(maxsize=256)
+def _sleeping_code(shape: "Shape", names: "tuple[str, ...]") -> CodeType:
+    """Compile the code of a twin of *shape* that closes over *names*.
+
+    What stands behind the ``return`` is never run: it makes the compiler close over
+    the same cells, which the function object has already.
+    """
+    definition, waits = _CALLS[shape.flavour]
+    function = next(name for name in names if name.endswith("_f"))
+    text = (
+        f"def make({', '.join(names)}):\n"
+        f"    {definition} wrapper({parameters_of(shape)}):\n"
+        f"        return ({waits}{function}({arguments_of(shape)}))\n"
+        f"        {', '.join(names)}\n"
+    )
+    made = compile(text, FILENAME, "exec")
+    for name in ("make", "wrapper"):
+        made = next(
+            each
+            for each in made.co_consts
+            if isinstance(each, CodeType) and each.co_name == name
+        )
+    return cast("CodeType", made)
