@@ -131,8 +131,9 @@ def lines_of(
 
 
 def _leader(found: BufferStatus, *, leads: "bool | None") -> str:
-    if not found.leader_pid:
-        return "nobody has led this buffer yet"
+    if not found.leader_pid:  # a leader's first sign of life is some seconds old
+        done = "nobody now" if found.windows else "nobody has led this buffer yet"
+        return "somebody, for some moments" if leads else done
     seen = f"process {found.leader_pid}, last seen {paint.age(found.leader_beat_age_s)}"
     # None: this system cannot tell without taking the lock.
     return f"nobody now; the last was {seen} ago" if leads is False else f"{seen} ago"
