@@ -1,15 +1,12 @@
 """Since when the running totals count: what cumulative backends call a start time."""
 
 import pytest
+from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2 as metrics_pb2
 
 from probekit.exporters.otlp.metrics import MetricsEncoder
 from probekit.ports import DeliveryContract
 
 CUMULATIVE = DeliveryContract(cumulative=True)
-metrics_pb2 = pytest.importorskip(
-    "opentelemetry.proto.collector.metrics.v1.metrics_service_pb2",
-    reason="opentelemetry-proto is not installed",
-)
 
 
 @pytest.fixture

@@ -2,9 +2,11 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
+import grpc
 import pytest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsPartialSuccess,
+    ExportMetricsServiceRequest,
     ExportMetricsServiceResponse,
 )
 from tests_otlp_messages import REQUESTS, records_in
@@ -23,8 +25,7 @@ from probekit.exporters.otlp.grpc_status import as_export_error, retry_delay_s
 from probekit.exporters.otlp.protobuf import length_delimited, unsigned
 from probekit.testing.contract import SECRET, ExporterContract, sample_batch
 from probekit.testing.http_receiver import Request
-
-grpc = pytest.importorskip("grpc", reason="grpcio is not installed")
+from program import Program
 
 
 class Server:
@@ -105,6 +106,54 @@ def test_a_refused_part_is_counted_and_the_rest_goes_on(server):
 
     assert 2 == caught.value.count
     assert 3 == len(server.requests)
+
+
+REFUSED = """
+import sys, probekit
+probekit.configure("shop", buffer=sys.argv[1], exporters=[sys.argv[2]],
+                   host_metrics=False, own_metrics=False)
+for name in ("a", "b", "c"):
+    probekit.counter(name).add(1)
+probekit.event("order.refunded")
+print(probekit.flush(timeout_s=20))
+probekit.counter("a").add(1)
+print(probekit.flush(timeout_s=20))
+status = probekit.status()
+print(status.delivered["metrics"], status.dropped["metrics"]["rejected"],
+      status.stored["metrics"])
+probekit.shutdown()
+"""
+
+
+@pytest.mark.e2e
+def test_what_a_server_refuses_of_a_batch_is_in_the_books_and_the_rest_is_there(
+    server, tmp_path
+):
+    """From the program to the server and back into its status; nothing goes twice."""
+    partial = ExportMetricsPartialSuccess(rejected_data_points=2, error_message="old")
+    answers = [
+        ExportMetricsServiceResponse(partial_success=partial).SerializeToString()
+    ]
+
+    def answer(context):
+        is_metrics = "Metrics" in server.requests[-1][0]
+        return answers.pop() if answers and is_metrics else b""
+
+    server.answer = answer
+    url = f"otlp+grpc://127.0.0.1:{server.port}"
+    told = Program(tmp_path).run(REFUSED, url).splitlines()
+    metrics = [body for method, body in server.requests if "Metrics" in method]
+    points = [
+        len(metric.sum.data_points)
+        for body in metrics
+        for resource in ExportMetricsServiceRequest.FromString(body).resource_metrics
+        for scope in resource.scope_metrics
+        for metric in scope.metrics
+    ]
+
+    assert ["True", "True"] == told[:2]
+    assert [1, 1, 1, 1] == points
+    assert "2 2 0" == told[2]  # delivered, refused, waiting
 
 
 def test_what_was_taken_does_not_go_again(server):
