@@ -77,6 +77,12 @@ def shim(tmp_path_factory):
     return build_shim(tmp_path_factory.mktemp("shim"))
 
 
+@pytest.fixture(scope="session")
+def clock_shim(tmp_path_factory):
+    """A library to preload that moves the wall clock."""
+    return build_shim(tmp_path_factory.mktemp("clock"), "faultclock")
+
+
 @pytest.fixture
 def long_run():
     """Whether everything is tried, and not a sample of it."""

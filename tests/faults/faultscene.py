@@ -9,6 +9,7 @@ import array
 import contextlib
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 import textwrap
@@ -202,6 +203,11 @@ class Scene:
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
+
+    def rows(self, statement):
+        """What *statement* finds in the buffer."""
+        with contextlib.closing(sqlite3.connect(self.buffer)) as connection:
+            return connection.execute(statement).fetchall()
 
     def lost(self, signal):
         """How many of *signal* are booked as dropped, for whatever reason."""

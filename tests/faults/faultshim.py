@@ -1,4 +1,4 @@
-"""Builds ``faultio.c`` and says how to run a program under it."""
+"""Builds ``faultio.c`` and ``faultclock.c``; says how to run programs under them."""
 
 import shutil
 import subprocess
@@ -6,19 +6,19 @@ from pathlib import Path
 
 import pytest
 
-SOURCE = Path(__file__).with_name("faultio.c")
+HERE = Path(__file__).parent
 HALF, KILL = -1, -2  # instead of an errno
 
 
-def build_shim(folder):
-    """The library, made by the compiler of this machine."""
+def build_shim(folder, name="faultio"):
+    """The library called *name*, made by the compiler of this machine."""
     compiler = shutil.which("cc")
     if compiler is None:
-        pytest.fail("a C compiler (cc) is needed to inject faults of the disk")
-    library = folder / "faultio.so"
+        pytest.fail("a C compiler (cc) is needed to inject this fault")
+    library = folder / f"{name}.so"
     subprocess.run(
         [compiler, "-O1", "-Wall", "-Werror", "-shared", "-fPIC",
-         "-o", library, SOURCE, "-ldl", "-lpthread"],
+         "-o", library, HERE / f"{name}.c", "-ldl", "-lpthread"],
         check=True,
     )  # fmt: skip
     return library
