@@ -113,8 +113,11 @@ def test_no_text_adds_a_line_and_whole_characters_come_back(key, value):
 
 
 def whole(text):
-    """*text* with surrogates that have no partner replaced."""
-    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    """*text* with surrogates that have no partner written as escapes."""
+    joined = text.encode("utf-16-le", "surrogatepass").decode(
+        "utf-16-le", "surrogatepass"
+    )
+    return joined.encode("utf-8", "backslashreplace").decode()
 
 
 @pytest.mark.parametrize(
@@ -125,14 +128,16 @@ def whole(text):
         (float("-inf"), "-Infinity"),
         (2**80, 2**80),
         (10**5000, hex(10**5000)),
-        ("\ud83d", "\ufffd"),
+        ("\ud83d", "\\ud83d"),
+        ("\udc80", "\\udc80"),
+        ("\ud83d\ude00", "\U0001f600"),
         ("\U0001f600", "\U0001f600"),
         (("a", float("nan")), ["a", "NaN"]),
         (b"x", [120]),
         (object(), "<object>"),
         (None, None),
     ],
-    ids=range(11),
+    ids=range(13),
 )
 def test_what_json_cannot_say_is_said_in_words(value, shown):
     line = decoded(events(Event(1, "x", {"k": value})))[0]

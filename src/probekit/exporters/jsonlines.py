@@ -146,12 +146,23 @@ def _histogram(value: Histogram, limit_bytes: "int | None" = None) -> str:
     text = f',"count":{value.count},"sum":{_float(value.sum)}'
     if value.count:
         text += f',"min":{_float(value.min)},"max":{_float(value.max)}'
+    line = f'{text},"buckets":{buckets_text(value)}'
+    return line if limit_bytes is None else _shortened(value, text, line, limit_bytes)
+
+
+def buckets_text(value: Histogram) -> str:
+    """Its occupied buckets as a JSON array of ``[upper bound, count]``, rising.
+
+    Example:
+        >>> buckets_text(Histogram.of([0.1, 0.25, 0.25]))
+        '[[0.1,1],[0.25,2]]'
+
+    """
     heads, bins = _heads_of_buckets(), value.bins
     words = [f"{heads[bin_]}{bins[bin_]}]" for bin_ in sorted(bins)]
     if OVERFLOW_BIN in bins:
         words[-1] = f"[{_float(value.max)},{bins[OVERFLOW_BIN]}]"
-    line = f'{text},"buckets":[{",".join(words)}]'
-    return line if limit_bytes is None else _shortened(value, text, line, limit_bytes)
+    return f"[{','.join(words)}]"
 
 
 @lru_cache(maxsize=1)
@@ -272,7 +283,9 @@ def _mended(value: object) -> object:
     """*value* as JSON can say it: no lone surrogates, no NaN, no unknown types."""
     if isinstance(value, str):
         utf16 = value.encode("utf-16-le", "surrogatepass")
-        return utf16.decode("utf-16-le", "replace")
+        joined = utf16.decode("utf-16-le", "surrogatepass")
+        # In words, as recording has them: so two that differ stay two.
+        return joined.encode("utf-8", "backslashreplace").decode()
     if isinstance(value, float):
         return value if math.isfinite(value) else _odd(value)
     if isinstance(value, int):
