@@ -74,6 +74,9 @@ class Thresholds:
     crit: "Range | None" = None
 
 
+_NO_LIMITS = Thresholds()
+
+
 class NagiosResults:
     """Makes results of batches.
 
@@ -133,16 +136,21 @@ class NagiosResults:
             judged = _JUDGED.get(series.kind, "value")
         code, perf, shown = OK, [], judged if judged in figures else "count"
         for figure, value in figures.items():
-            limits = self._thresholds.get(f"{series.name}:{figure}")
-            if limits is None and figure == judged:
-                limits = self._thresholds.get(series.name)
-            limits = limits or Thresholds()
+            limits = self._limits(series.name, figure, judged) or _NO_LIMITS
             state = judge(value, limits.warn, limits.crit)
             if state > code:
                 code, shown = state, figure
             perf.append(_perf(series, figure, value, limits))
         said = f"{series.name} {shown} is {plain(figures[shown])}"
         return Result(service, code, line(f"{WORDS[code]} - {said}", perf), time_s)
+
+    def _limits(self, name: str, figure: str, judged: str) -> "Thresholds | None":
+        if not self._thresholds:
+            return None
+        limits = self._thresholds.get(f"{name}:{figure}")
+        if limits is None and figure == judged:
+            limits = self._thresholds.get(name)
+        return limits
 
 
 def _perf(series: Series, figure: str, value: float, limits: Thresholds) -> Perf:

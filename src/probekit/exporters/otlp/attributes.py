@@ -20,8 +20,8 @@ _REMEMBERED_CHARACTERS = 64
 _SMALL = 4096
 
 _keys: "dict[str, bytes]" = {}
-_texts: "dict[tuple[str, str], bytes]" = {}
-_numbers: "dict[tuple[str, int], bytes]" = {}
+_texts: "dict[tuple[str, AttributeValue], bytes]" = {}
+_numbers: "dict[tuple[str, AttributeValue], bytes]" = {}
 
 
 def any_value(value: AttributeValue) -> bytes:
@@ -90,16 +90,17 @@ def key_values(
         pairs = attributes.items()
     else:
         pairs = attributes.items() if isinstance(attributes, Mapping) else attributes
-    found = b""
-    for name, value in pairs:
+    found = [b""]
+    for item in pairs:
+        value = item[1]  # the pair as it comes is the key: no other is made
         if type(value) is str:
-            pair = _texts.get((name, value)) or _text_pair(name, value)
+            pair = _texts.get(item) or _text_pair(item[0], value)
         elif type(value) is int and 0 <= value < _SMALL:
-            pair = _numbers.get((name, value)) or _number_pair(name, value)
+            pair = _numbers.get(item) or _number_pair(item[0], value)
         else:
-            pair = _pair(name, any_value(value))
-        found += head + pair
-    return found
+            pair = _pair(item[0], any_value(value))
+        found.append(pair)
+    return head.join(found)
 
 
 def _text_pair(name: str, value: str) -> bytes:

@@ -15,6 +15,7 @@ pack_fixed64 = Struct("<Q").pack
 pack_fixed32 = Struct("<I").pack
 _HIGHEST_FIXED64 = (1 << 64) - 1
 _SHORT = 0x80  # a varint below fits into one byte
+_TWO_BYTES = 0x4000  # one below fits into two
 ONE_BYTE = tuple(bytes((i,)) for i in range(_SHORT))
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _SIZES = {_FIXED64: 8, _FIXED32: 4}
@@ -31,6 +32,8 @@ def varint(value: int) -> bytes:
     """
     if 0 <= value < _SHORT:
         return ONE_BYTE[value]
+    if _SHORT <= value < _TWO_BYTES:  # the length of most messages
+        return bytes((value & 0x7F | 0x80, value >> 7))
     value &= _HIGHEST_FIXED64
     found = bytearray()
     while value >= _SHORT:

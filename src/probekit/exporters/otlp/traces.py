@@ -37,7 +37,7 @@ def encode_traces(batch: Batch) -> bytes:
     scopes: defaultdict[str, list[bytes]] = defaultdict(list)
     for span in batch.spans:
         message = span_message(span)
-        scopes[span.scope].append(b"\x12" + varint(len(message)) + message)
+        scopes[span.scope] += (b"\x12", varint(len(message)), message)
     content = b"".join(
         length_delimited(2, scope_field(name) + b"".join(spans))
         for name, spans in scopes.items()

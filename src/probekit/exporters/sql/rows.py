@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from probekit.exporters.cache import SeriesCache
 from probekit.exporters.figures import windowed
-from probekit.exporters.jsonlines import attributes_text
+from probekit.exporters.jsonlines import attributes_text, buckets_text
 from probekit.exporters.text import (
     SPAN_KINDS,
     SPAN_STATUSES,
@@ -19,7 +19,7 @@ from probekit.exporters.text import (
     severity_word,
     word_of,
 )
-from probekit.histogram import BOUNDS, OVERFLOW_BIN, Histogram
+from probekit.histogram import Histogram
 from probekit.model import (
     Attributes,
     AttributeValue,
@@ -109,18 +109,10 @@ def _figures(point: Point) -> Row:
     found: Row = dict.fromkeys(_FIGURES)
     found.update(windowed(point), count=point.count, buckets=None)
     if isinstance(point.value, Histogram):
-        found.update(count=point.value.count, buckets=_buckets(point.value))
+        found.update(count=point.value.count, buckets=buckets_text(point.value))
     elif point.series.kind == "up_down_counter":
         found.update(value=point.value, total=point.total)
     return found
-
-
-def _buckets(value: Histogram) -> str:
-    pairs = ",".join(
-        f"[{BOUNDS[bin_] if bin_ < OVERFLOW_BIN else value.max!r},{count}]"
-        for bin_, count in sorted(value.bins.items())
-    )
-    return f"[{pairs}]"
 
 
 def _event(event: Event) -> Row:
