@@ -419,15 +419,15 @@ def test_decorating_again_and_again_leaves_one_series(registry, probe):
 def test_a_watch_without_a_page_works_the_same(monkeypatch):
     """Where the kernel has no such pages."""
     hooks = []
-    monkeypatch.setattr("probekit.recording.watch._wiped_page", lambda: None)
+    monkeypatch.setattr("probekit.recording.watch._wiped_page", lambda _length: None)
     monkeypatch.setattr("os.register_at_fork", lambda **kw: hooks.append(kw))
     watch = Watch()
     watch.rest_for(60)
 
     assert watch.survives_fork
-    assert (True, LENGTH_LIMIT) == (watch.is_resting(), watch.limit[0])
+    assert (True, 1) == (watch.is_resting(), watch.room[LENGTH_LIMIT - 1])
     hooks[0]["after_in_child"]()
-    assert (False, 0, 0.0) == (watch.is_resting(), watch.limit[0], watch.deadline[0])
+    assert (False, 0, 0.0) == (watch.is_resting(), watch.room[0], watch.deadline[0])
 
 
 def test_a_held_watch_rests_again_as_it_was_set():
@@ -436,12 +436,12 @@ def test_a_held_watch_rests_again_as_it_was_set():
     watch.hold()
     watch.hold()
     watch.rest_for(60)
-    assert (0, 0.0) == (watch.limit[0], watch.deadline[0])
+    assert (0, 0.0) == (watch.room[0], watch.deadline[0])
     watch.release()
-    assert 0 == watch.limit[0]
+    assert 0 == watch.room[0]
     watch.release()
 
-    assert LENGTH_LIMIT == watch.limit[0]
+    assert 1 == watch.room[0]
     assert watch.deadline[0] > time.perf_counter()
 
 

@@ -4,9 +4,10 @@ A sleeping twin is the same function object with other code, which passes the ca
 and reads no clock. Calls that are under way end as they began.
 """
 
+import sys
 from functools import lru_cache
 from types import CodeType, FunctionType
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 from weakref import ref
 
 from probekit.recording.template import (
@@ -80,14 +81,14 @@ def put_to_sleep(twin: FunctionType) -> None:
     )
     if sleeping.co_freevars != code.co_freevars:
         return
-    looks: dict[str, Any] = {"co_name": code.co_name}
-    if hasattr(code, "co_qualname"):
-        looks["co_qualname"] = code.co_qualname
-    twin.__code__ = sleeping.replace(
+    sleeping = sleeping.replace(
+        co_name=code.co_name,
         co_flags=sleeping.co_flags | code.co_flags & ITERABLE_COROUTINE,
         co_consts=(*sleeping.co_consts, code),
-        **looks,
     )
+    if sys.version_info >= (3, 11):
+        sleeping = sleeping.replace(co_qualname=code.co_qualname)
+    twin.__code__ = sleeping
 
 
 def wake(twin: FunctionType) -> None:
@@ -125,11 +126,8 @@ def _sleeping_code(shape: "Shape", names: "tuple[str, ...]") -> CodeType:
         f"        return ({waits}{function}({arguments_of(shape)}))\n"
         f"        {', '.join(names)}\n"
     )
-    made = compile(text, FILENAME, "exec")
-    for name in ("make", "wrapper"):
-        made = next(
-            each
-            for each in made.co_consts
-            if isinstance(each, CodeType) and each.co_name == name
-        )
-    return cast("CodeType", made)
+    return _inner(_inner(compile(text, FILENAME, "exec")))
+
+
+def _inner(code: CodeType) -> CodeType:
+    return next(each for each in code.co_consts if isinstance(each, CodeType))

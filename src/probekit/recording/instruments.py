@@ -16,6 +16,7 @@ from probekit.recording.attributes import clean, type_name
 from probekit.recording.bound import BoundCounter, BoundGauge, BoundHistogram
 from probekit.recording.handle import Handle
 from probekit.recording.registry import REGISTRY, Registry
+from probekit.recording.watch import LENGTH_LIMIT
 
 OVERFLOW = (("otel.metric.overflow", True),)
 
@@ -114,10 +115,10 @@ class Instrument(Generic[B]):
                     handle = self.handle(attributes)
             else:
                 handle = self._plain or self.handle(None)
-            values = handle.values
-            if len(values) >= registry.watch.limit[0] and registry.due_for(handle):
-                return
-            values.append(value)
+            length = len(handle.values)
+            room = length < LENGTH_LIMIT and registry.watch.room[length]
+            if room or not registry.due_for(handle):
+                handle.append(value)
         except Exception as error:
             self._refuse(error)
 
@@ -342,11 +343,7 @@ def up_down_counter(
 
     """
     return instrument(
-        UpDownCounter,
-        name,
-        unit,
-        description,
-        ends_with_process=ends_with_process,
+        UpDownCounter, name, unit, description, ends_with_process=ends_with_process
     )
 
 

@@ -1,10 +1,9 @@
-"""The watch: two numbers on a page that the kernel wipes at every fork.
+"""The watch: two pages that the kernel wipes at every fork.
 
-Every recorded call compares a number it has anyway with one of these, and that one
+Every recorded call compares a number it has anyway with what stands here, and that one
 comparison covers four cases: nothing was started yet, this is the child of a fork
-(raw forks included: the page reads zero), the pump hangs, a list has grown long.
-Reading costs one index of a memoryview; nothing here locks or makes a system call
-after construction.
+(raw forks included: the pages read zero), the pump hangs, a list has grown long.
+Reading costs one index; nothing here locks or makes a system call after construction.
 """
 
 import mmap
@@ -15,6 +14,7 @@ from time import perf_counter
 
 _MADV_WIPEONFORK = 18  # linux/mman.h; Python names it from 3.13 on
 LENGTH_LIMIT = 4096  # values a handle may hold before somebody must look at it
+_ROOM, _NO_ROOM = bytes([1]) * LENGTH_LIMIT, bytes(LENGTH_LIMIT)
 
 
 class Watch:
@@ -23,12 +23,12 @@ class Watch:
     Attributes:
         deadline: One double; ``deadline[0]`` is a ``perf_counter()`` time in seconds
             before which a timed call has nothing to do but append.
-        limit: One int64; ``limit[0]`` is the length that a list of values may reach
-            without a look. Calls that read no clock (a bound counter's) compare this
-            one: it is 0 when the watch was never set, was tripped or was wiped, so
-            that the first value in a new process is noticed for the price of ``len``.
-        survives_fork: Whether the page could not be set to be wiped; the fork hook
-            registered here trips it then, and a raw fork goes unseen.
+        room: One byte for each length below ``LENGTH_LIMIT``: true if a list of values
+            that long may take one more without a look. Calls that read no clock (a
+            bound counter's) ask this: all are 0 when the watch was never set, was
+            tripped or was wiped, so that the first value in a new process is noticed.
+        survives_fork: Whether the pages could not be set to be wiped; the fork hook
+            registered here trips them then, and a raw fork goes unseen.
         tells: Called at each :meth:`hold`, on its thread: for what does not look at
             the deadline each time. Must not raise.
     """
@@ -36,24 +36,28 @@ class Watch:
     __slots__ = (
         "_holds",
         "_rests_until_s",
+        "_room",
         "deadline",
-        "limit",
+        "room",
         "survives_fork",
         "tells",
     )
 
     def __init__(self) -> None:
-        """Take a page of memory, and start tripped."""
-        page = _wiped_page()
-        self.survives_fork = page is None
-        if page is None:
-            cells = memoryview(array("d", [0.0, 0.0])).cast("B")
+        """Take two pages of memory, and start tripped."""
+        page, room = _wiped_page(mmap.PAGESIZE), _wiped_page(LENGTH_LIMIT)
+        self.deadline: memoryview[float]
+        self.room: mmap.mmap | bytearray
+        self.survives_fork = page is None or room is None
+        if page is None or room is None:
+            self.deadline = memoryview(array("d", [0.0]))
+            self.room = bytearray(LENGTH_LIMIT)
             if hasattr(os, "register_at_fork"):
                 os.register_at_fork(after_in_child=self.trip)
         else:
-            cells = memoryview(page)
-        self.deadline = cells[:8].cast("d")
-        self.limit = cells[8:16].cast("q")
+            self.deadline = memoryview(page)[:8].cast("d")
+            self.room = room
+        self._room = memoryview(self.room)
         self._rests_until_s = 0.0
         self._holds: list[None] = []
         self.tells: list[Callable[[], None]] = []
@@ -68,7 +72,7 @@ class Watch:
         self._rests_until_s = perf_counter_s
         if not self._holds:
             self.deadline[0] = perf_counter_s
-            self.limit[0] = LENGTH_LIMIT
+            self._room[:] = _ROOM
         if self._holds:  # somebody took hold between the check and the lines above
             self._wipe()
 
@@ -105,14 +109,14 @@ class Watch:
         return bool(self._holds)
 
     def _wipe(self) -> None:
-        self.limit[0] = 0
+        self._room[:] = _NO_ROOM
         self.deadline[0] = 0.0
 
 
-def _wiped_page() -> "mmap.mmap | None":
+def _wiped_page(length: int) -> "mmap.mmap | None":
     try:
         flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
-        page = mmap.mmap(-1, mmap.PAGESIZE, flags=flags)
+        page = mmap.mmap(-1, length, flags=flags)
         page.madvise(_MADV_WIPEONFORK)
     except (AttributeError, OSError, ValueError, TypeError):
         return None  # not Linux, or a kernel before 4.14
