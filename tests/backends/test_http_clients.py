@@ -4,10 +4,13 @@ import asyncio
 import contextlib
 
 import pytest
+from opentelemetry import trace
 from recorded import client, http_server, instrumented, take
 
 import probekit
 from probekit.recording.registry import REGISTRY
+from probekit.tracing.connection import connect
+from probekit.tracing.policy import plan_of
 
 pytestmark = pytest.mark.backend
 
@@ -93,6 +96,21 @@ def test_a_redirect_belongs_to_the_call_that_followed_it(ask, server):
     assert len(seen) == 2
     expected = attributes(port, **{"http.response.status_code": 200})
     assert [(expected, 1)] == take().of(METRIC)
+
+
+@clients
+def test_a_span_has_the_address_without_what_is_nobodys_business(ask, server):
+    port, _ = server
+    connection = connect(REGISTRY, plan_of(1.0), {"service.name": "shop"})
+    try:
+        with trace.get_tracer("shop").start_as_current_span("page"):
+            ask(f"http://127.0.0.1:{port}/ok/4111111111111111?card=4111&q=tea#top")
+    finally:
+        connection.close()
+    (span, _) = REGISTRY.drain().spans
+    expected = f"http://127.0.0.1:{port}/ok/[redacted]?card=REDACTED&q=REDACTED"
+
+    assert ("GET", expected) == (span.name, span.attributes["url.full"])
 
 
 @clients

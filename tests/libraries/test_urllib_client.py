@@ -4,9 +4,13 @@ import urllib.error
 import urllib.request
 
 import pytest
+from opentelemetry import trace
 
 from probekit.integrations import libraries
+from probekit.integrations.libraries.http import Target, begin, target_of
 from probekit.recording.registry import REGISTRY
+from probekit.tracing.connection import connect
+from probekit.tracing.policy import plan_of
 
 METRIC = "http.client.request.duration"
 TRACE, SPAN = "a" * 32, "b" * 16
@@ -113,3 +117,45 @@ def test_a_broken_source_of_trace_ids_costs_the_header_only(server, monkeypatch)
     urllib.request.urlopen(f"{url}/ok").close()
 
     assert [("GET", None)] == seen
+
+
+def test_a_span_has_the_address_without_what_is_nobodys_business(server):
+    """The conventions require it; a path keeps what does not look like a secret."""
+    url, _ = server
+    connection = connect(REGISTRY, plan_of(1.0), {"service.name": "shop"})
+    try:
+        with trace.get_tracer("shop").start_as_current_span("page"):
+            urllib.request.urlopen(f"{url}/ok/4111111111111111?card=41&q=#top").close()
+            target = target_of("GET", "https://ann:hunter2@shop.test/cart?id=7")
+            with begin("test", lambda: target):
+                pass
+    finally:
+        connection.close()
+    found = [span.attributes.get("url.full") for span in REGISTRY.drain().spans]
+
+    assert [
+        f"{url}/ok/[redacted]?card=REDACTED&q=",
+        "https://shop.test/cart?id=REDACTED",
+        None,
+    ] == found
+
+
+def test_an_address_that_cannot_be_said_costs_itself_only(server, recorded):
+    class Hostile:
+        def __str__(self):
+            raise RuntimeError("no")
+
+    connection = connect(REGISTRY, plan_of(1.0), {"service.name": "shop"})
+    target = Target("GET", "https", "shop.test", 443, Hostile())
+    try:
+        with (
+            trace.get_tracer("shop").start_as_current_span("page"),
+            begin("test", lambda: target),
+        ):
+            pass
+    finally:
+        connection.close()
+    (span, _) = REGISTRY.drain().spans
+
+    assert "url.full" not in span.attributes
+    assert "shop.test" == span.attributes["server.address"]

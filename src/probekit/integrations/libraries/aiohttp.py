@@ -29,7 +29,7 @@ def _target(module: ModuleType, session: Any, args: Any, kwargs: Any) -> Target:
     base = getattr(session, "_base_url", None)
     if base is not None and not url.absolute:
         url = base.join(url)
-    return Target(str(method).upper(), url.scheme, url.host or "", url.port)
+    return Target(str(method).upper(), url.scheme, url.host or "", url.port, url)
 
 
 def _injected(module: ModuleType, kwargs: Any) -> Any:

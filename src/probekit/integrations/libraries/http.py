@@ -1,6 +1,8 @@
 """What the HTTP clients share: ``http.client.request.duration`` and its attributes.
 
-Of an address only scheme, host and port are looked at; path and query never are.
+Of an address the figures have scheme, host and port. Spans also have ``url.full``, as
+OpenTelemetry's conventions want it: without user, password and fragment, its query's
+values redacted, what else looks like a secret scrubbed.
 """
 
 from collections.abc import Callable
@@ -12,6 +14,7 @@ from probekit.integrations.libraries.figures import Durations, Names, Pairs, tol
 from probekit.integrations.libraries.layer import HTTP, Layer, enter
 from probekit.integrations.libraries.operation import UNCOUNTED, Operation, Uncounted
 from probekit.model import AttributeValue
+from probekit.scrub.address import without_values
 
 _DURATIONS = Durations(
     "http.client.request.duration",
@@ -30,25 +33,30 @@ class Target(NamedTuple):
         scheme: ``http`` or ``https``.
         host: Name or address, without a port.
         port: None for the scheme's own.
+        url: The address, as text or as what says it when asked for its text.
     """
 
     method: str
     scheme: str
     host: str
     port: "int | None"
+    url: object = ""
 
 
 def target_of(method: object, url: object) -> Target:
     """Read scheme, host and port off an absolute *url*.
 
     Example:
-        >>> target_of("get", "https://me:secret@shop.test/cart?card=4111")
-        Target(method='GET', scheme='https', host='shop.test', port=None)
+        >>> address = "https://me:secret@shop.test/cart?card=4111"
+        >>> found = target_of("get", address)
+        >>> found[:4], found.url == address
+        (('GET', 'https', 'shop.test', None), True)
 
     """
     text = url.decode("latin-1") if isinstance(url, bytes) else str(url)
     parts = urlsplit(text)
-    return Target(str(method).upper(), parts.scheme, parts.hostname or "", parts.port)
+    host = parts.hostname or ""
+    return Target(str(method).upper(), parts.scheme, host, parts.port, text)
 
 
 class Exchange(Operation):
@@ -60,10 +68,23 @@ class Exchange(Operation):
 
     __slots__ = ("status",)
 
-    def __init__(self, layer: Layer, pairs: Pairs, library: str) -> None:
-        """Start the clock."""
+    def __init__(
+        self, layer: Layer, pairs: Pairs, library: str, url: object = ""
+    ) -> None:
+        """Start the clock; *url* is for the span."""
         super().__init__(layer, _DURATIONS, pairs, library)
         self.status = 0
+        if self._span is not None:
+            self._address(url)
+
+    def _address(self, url: object) -> None:
+        try:
+            text = without_values(str(url))
+        except Exception as error:  # the library's own object
+            told(self._library, error)
+            return
+        if text and self._span is not None:
+            self._span.describe("", {"url.full": text})
 
     def span_name(self, attributes: "dict[str, AttributeValue]") -> str:
         """Name of the request's span: its method; addresses are too many."""
@@ -112,7 +133,7 @@ def begin(
     try:
         target = describe(*facts)
         if target is not None:
-            return Exchange(layer, _pairs(target), library)
+            return Exchange(layer, _pairs(target), library, target.url)
     except Exception as error:
         if not isinstance(error, ValueError):  # an address that the library refuses too
             told(library, error)

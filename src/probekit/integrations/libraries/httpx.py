@@ -35,7 +35,7 @@ async def _send_async(wrapped: Any, _client: Any, args: Any, kwargs: Any) -> Any
 
 def _target(request: Any) -> Target:
     url = request.url
-    return Target(request.method.upper(), url.scheme, url.host, url.port)
+    return Target(request.method.upper(), url.scheme, url.host, url.port, url)
 
 
 def _inject(request: Any) -> None:

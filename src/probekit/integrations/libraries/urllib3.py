@@ -30,9 +30,28 @@ def _urlopen(wrapped: Any, pool: Any, args: Any, kwargs: Any) -> Any:
 
 def _target(pool: Any, args: Any, kwargs: Any) -> Target:
     method = args[0] if args else kwargs["method"]
+    url = args[1] if len(args) > 1 else kwargs["url"]
     if hasattr(pool, "scheme"):  # a pool of connections to one host
-        return Target(str(method).upper(), pool.scheme, pool.host, pool.port)
-    return target_of(method, args[1] if len(args) > 1 else kwargs["url"])
+        whole = _Whole(pool, url)
+        return Target(str(method).upper(), pool.scheme, pool.host, pool.port, whole)
+    return target_of(method, url)
+
+
+class _Whole:
+    """The address of what a pool is asked for: put together only for a span."""
+
+    __slots__ = ("_pool", "_url")
+
+    def __init__(self, pool: Any, url: Any) -> None:
+        self._pool, self._url = pool, url
+
+    def __str__(self) -> str:
+        pool, url = self._pool, str(self._url)
+        if not url.startswith("/"):
+            return url  # whole already, as for a proxy
+        host = f"[{pool.host}]" if ":" in pool.host else pool.host
+        port = f":{pool.port}" if pool.port else ""
+        return f"{pool.scheme}://{host}{port}{url}"
 
 
 def _injected(pool: Any, args: Any, kwargs: Any) -> "tuple[Any, Any]":
