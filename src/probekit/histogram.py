@@ -181,7 +181,7 @@ class Histogram:
         bins, total = sorted(self.bins), self.count
         seen = list(accumulate(map(self.bins.__getitem__, bins)))
         for share in shares:
-            rank = max(1, math.ceil(share * total))
+            rank = math.ceil(share * total) or 1
             if rank >= total:
                 found.append(self.max)
             else:
@@ -196,7 +196,11 @@ class Histogram:
             middle = self.max
         else:
             middle = (BOUNDS[bin_ - 1] + BOUNDS[bin_]) / 2
-        return min(max(middle, self.min), self.max)
+        if middle < self.min:
+            return self.min
+        if middle > self.max:
+            return self.max
+        return middle
 
     def to_blob(self) -> bytes:
         """The bins as bytes: type byte, bins as uint16, counts in that type.

@@ -116,31 +116,19 @@ class StatsdLines:
             Rejected: A number is not finite, or a chunk is longer than allowed.
 
         """
-        found: list[bytes] = []
+        texts: list[str] = []
         for window in batch.windows:
             for point in window.points:
-                chunks = [
-                    chunk.encode("utf-8", "replace") for chunk in self._point(point)
-                ]
-                if limit_bytes:
-                    self._check(chunks, limit_bytes, point.series.name)
-                found += chunks
+                texts += self._point(point)
+        found = [text.encode("utf-8", "replace") for text in texts]
+        _check(found, limit_bytes)
         if self._events and batch.events:
             limit = limit_bytes or LONGEST_EVENT_BYTES
             lines = event_lines(batch, limit, self._naming.prefix)
-            chunks = [line.encode("utf-8", "replace") for line in lines]
-            self._check(chunks, limit, "an event")
-            found += chunks
+            happened = [line.encode("utf-8", "replace") for line in lines]
+            _check(happened, limit)
+            found += happened
         return found
-
-    @staticmethod
-    def _check(chunks: "list[bytes]", limit_bytes: int, name: str) -> None:
-        longest = max(map(len, chunks), default=0)
-        if longest > limit_bytes:
-            raise Rejected(
-                f"a line of {longest} bytes for {name[:60]!r} is longer than a "
-                f"datagram of {limit_bytes}",
-            )
 
     def _point(self, point: Point) -> "list[str]":
         place, value, kind = self._places.of(point), point.value, point.series.kind
@@ -256,7 +244,16 @@ def _joined(texts: "list[str]", room: int) -> "list[str]":
     return found
 
 
+def _check(chunks: "list[bytes]", limit_bytes: int) -> None:
+    longest = max(chunks, key=len, default=b"")
+    if limit_bytes and len(longest) > limit_bytes:
+        raise Rejected(
+            f"a line of {len(longest)} bytes, {longest[:60]!r}, is longer than a "
+            f"datagram of {limit_bytes}",
+        )
+
+
 def _text(value: float) -> str:
-    if not math.isfinite(value):
+    if value - value != 0:  # NaN or an infinity
         raise Rejected(f"StatsD has no number for {value}")
     return str(number(value))
