@@ -37,11 +37,21 @@ def _in_multiprocessing() -> None:
     global _heard_pid
     process = sys.modules.get("multiprocessing.process")
     util = sys.modules.get("multiprocessing.util")
-    if process is None or util is None or process.parent_process() is None:
+    if process is None or util is None:
+        return
+    if process.parent_process() is None:
+        # A child of the fork server imports the program before it is a process of
+        # multiprocessing, and only then are its finalizers emptied.
+        if getattr(process.current_process(), "_inheriting", False):
+            util.register_after_fork(_in_multiprocessing, _call)
         return
     if _heard_pid != os.getpid():
         _heard_pid = os.getpid()
         util.Finalize(None, _end, exitpriority=_PRIORITY)
+
+
+def _call(function: "Callable[[], None]") -> None:
+    function()
 
 
 _PRIORITY = -1_000  # after the application's own finalizers, which may record
