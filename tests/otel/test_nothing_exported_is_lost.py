@@ -92,11 +92,15 @@ from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry._logs import LogRecord, SeverityNumber
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
+from opentelemetry.sdk.trace import TracerProvider
 from probekit.integrations.opentelemetry import (
-    DurableLogProcessor, DurableMetricExporter,
+    DurableLogProcessor, DurableMetricExporter, DurableSpanProcessor,
 )
 probekit.configure("shop", buffer=sys.argv[1], exporters=[sys.argv[2]],
                    host_metrics=False)
+spans = TracerProvider()
+spans.add_span_processor(DurableSpanProcessor())
+spans.get_tracer("shop").start_span("checkout").end()
 logs = LoggerProvider()
 logs.add_log_record_processor(DurableLogProcessor())
 logs.get_logger("shop").emit(LogRecord(
@@ -116,7 +120,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
-def test_metrics_and_logs_that_were_exported_survive_the_process(program, receiver):
+def test_what_every_processor_took_survives_the_process(program, receiver):
     """Deltas add up; secrets in a body are gone before they are written."""
     program.run(SIGNALS, receiver.url, code=-9)
     receiver.start()
@@ -126,6 +130,7 @@ def test_metrics_and_logs_that_were_exported_survive_the_process(program, receiv
         point.count for name, point in receiver.histograms if name == "shop.render"
     )
 
+    assert ["checkout"] == [span.name for span in receiver.spans]
     assert 6 == receiver.total("shop.orders")
     assert 3 == total
     assert "stock.low" == record.event_name
@@ -197,3 +202,57 @@ def test_what_a_wrapped_exporter_could_not_send_is_sent_once_after_a_restart(
     assert 101 == len(set(lines))
     assert lines[0].startswith("span-0 ")
     assert lines[0].endswith(" 0 INTERNAL")
+
+
+WRAPPED_OTLP = """
+import os, signal, sys
+import probekit
+from opentelemetry._logs import LogRecord, SeverityNumber
+from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
+from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
+from opentelemetry.sdk._logs import LoggerProvider
+from opentelemetry.sdk._logs.export import SimpleLogRecordProcessor
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
+from probekit.integrations.opentelemetry import wrap
+
+buffer, url, times = sys.argv[1:]
+probekit.configure("shop", buffer=buffer, host_metrics=False, own_metrics=False)
+logs = LoggerProvider()
+logs.add_log_record_processor(
+    SimpleLogRecordProcessor(wrap(OTLPLogExporter(url + "/v1/logs", timeout=1))))
+reader = PeriodicExportingMetricReader(
+    wrap(OTLPMetricExporter(url + "/v1/metrics", timeout=1)))
+meter = MeterProvider([reader]).get_meter("shop")
+logger = logs.get_logger("shop")
+orders = meter.create_counter("shop.orders")
+renders = meter.create_histogram("shop.render", unit="s")
+for n in range(int(times)):
+    logger.emit(LogRecord(severity_number=SeverityNumber.WARN, body="stock is low",
+                          attributes={"n": n}))
+    orders.add(2)
+    renders.record(0.25)
+    if n % 10 == 9:
+        reader.collect()
+if int(times):
+    os.kill(os.getpid(), signal.SIGKILL)
+print(probekit.flush(timeout_s=20))
+probekit.shutdown()
+"""
+
+
+def test_wrapped_exporters_of_metrics_and_logs_deliver_after_a_restart(
+    program, receiver
+):
+    """The SDK's own OTLP exporters; what they had not sent, they send once."""
+    program.run(WRAPPED_OTLP, receiver.http, 50, code=-9)
+    receiver.start()
+    for _ in range(2):
+        assert ["True"] == program.run(WRAPPED_OTLP, receiver.http, 0).split()
+    numbers = sorted(
+        pair.value.int_value for r in receiver.logs for pair in r.attributes
+    )
+
+    assert list(range(50)) == numbers
+    assert 100 == receiver.total("shop.orders")
+    assert 50 == receiver.total("shop.render")
