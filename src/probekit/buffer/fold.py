@@ -344,7 +344,8 @@ class Fold:
         for stream in self._streams.values():
             stream.changed = False
         self._deleted.clear()
-        for tail in gone:
+        # Power loss must not take back what replaces them.
+        for tail in gone if gone and self._store.has_settled() else ():
             # The row stays until the next commit: were it gone before the file, who
             # leads after a crash between the two would read the file once more.
             try:

@@ -17,10 +17,14 @@ def used_bytes(connection: sqlite3.Connection) -> int:
     return int((pages - free) * size_bytes)
 
 
-def checkpoint(connection: sqlite3.Connection, path: Path) -> None:
+def checkpoint(connection: sqlite3.Connection, path: Path) -> bool:
     """Move the log into the file, give free pages back, cut a long log.
 
     Readers are never waited for: what they still need stays in the log.
+
+    Returns:
+        Whether everything committed is in the file by now, and the file on the disk.
+
     """
     free = connection.execute("PRAGMA freelist_count").fetchone()[0]
     if free > _WORTH_PAGES:
@@ -33,3 +37,4 @@ def checkpoint(connection: sqlite3.Connection, path: Path) -> None:
         connection.execute("PRAGMA busy_timeout = 0")
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         connection.execute("PRAGMA busy_timeout = 100")
+    return bool(is_done)

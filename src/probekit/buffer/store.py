@@ -24,6 +24,7 @@ from probekit.buffer.session import Session
 from probekit.buffer.snapshot import read_snapshot
 from probekit.buffer.status import BufferStatus
 from probekit.clock import SYSTEM_CLOCK, Clock
+from probekit.errors import BufferFailed
 from probekit.model import Problem, Resource, Retention, Series, Snapshot
 from probekit.ports import DeliveryContract
 
@@ -345,9 +346,23 @@ class Store(Session):
                 busy = step(*known, ageing_ns=self._ageing.now_ns())
             if not busy:
                 break
-        if self.path is not None:
-            with self._database.quiet() as connection:
-                checkpoint(connection, self.path)
+        self._settle()
+
+    def has_settled(self) -> bool:
+        """Whether what is committed is on the disk: tried now, waiting for nobody.
+
+        Then power loss takes nothing of it back. Never raises.
+        """
+        try:
+            return self._settle()
+        except BufferFailed:  # committed it is; a reader or a tool is at work
+            return False
+
+    def _settle(self) -> bool:
+        if self.path is None:
+            return True
+        with self._database.quiet() as connection:
+            return checkpoint(connection, self.path)
 
     def _used_bytes(self, connection: sqlite3.Connection) -> int:
         return used_bytes(connection)

@@ -15,6 +15,7 @@ from probekit.buffer.fold import Fold
 from probekit.buffer.locks import FileLock
 from probekit.buffer.memory_journal import MemoryJournal
 from probekit.buffer.store import Store
+from probekit.buffer.syncing import Syncer
 from probekit.clock import SYSTEM_CLOCK, Clock, cell_start_ns
 from probekit.delivery.courier import Courier, Ledger, describe
 from probekit.delivery.identity import label
@@ -31,6 +32,7 @@ from probekit.ports import Exporter, Pulled
 READ_S = 1.0  # between two readings of the segments when nobody rings
 GRACE_S = 0.05  # after a window's end, for the frames that pumps write at it
 BEAT_S = 5.0
+SYNC_S = 3.5  # with the pumps' and our own intervals: power loss costs 5 s at most
 _HOUSEKEEPING_S = 0.05
 _RETRY_S = (0.05, 5.0)  # after a failed commit: first and longest wait
 
@@ -104,7 +106,9 @@ class Term:
         self._close_due_s = self._next_end_s()
         self._host_due_s = now_s + min(1.0, office.interval_s / 2)
         self._read_due_s = now_s
-        self._beat_due_s = now_s
+        self._beat_due_s = self._sync_due_s = now_s
+        source = office.source
+        self._syncer = Syncer(source) if isinstance(source, Path) else None
         self._retry_s = _RETRY_S[0]
         self.shippers = [self._shipper(name, each) for name, each in office.exporters]
         self.shippers = [each for each in self.shippers if each.start()]
@@ -156,6 +160,7 @@ class Term:
         if not (rung or is_end or now_s >= self._read_due_s):
             return
         self._read_due_s = now_s + min(READ_S, self._office.interval_s)
+        self._sync(now_s)
         state = self._fold.read()
         if is_end or state.ship_now:
             self._close()
@@ -164,6 +169,15 @@ class Term:
             self.wake()
         if state.ship_now:
             self.hurry()
+
+    def _sync(self, now_s: float) -> None:
+        if self._syncer is None or now_s < self._sync_due_s:
+            return
+        self._sync_due_s = now_s + SYNC_S
+        try:
+            self._syncer.turn()
+        except OSError as error:
+            notice("segment-sync", f"power loss may cost more than seconds: {error}")
 
     def _close(self) -> None:
         self._fold.close()
