@@ -2,6 +2,10 @@
 
 Each small statement gives up the interpreter's lock and may wait a switch interval for
 it in a busy process; one statement of thousands of rows waits once.
+
+Each connection keeps its last 128 different statements, and one of thousands of rows is
+half a megabyte. So the number of rows is the largest possible one or a power of two:
+there are a dozen texts of a statement and not one for each number of rows.
 """
 
 import sqlite3
@@ -75,8 +79,8 @@ def select_by_id(
     ids: Sequence[int],
 ) -> "Iterator[tuple[Any, ...]]":
     """Rows of ``SELECT <what> WHERE id IN ids``."""
-    for start in range(0, len(ids), 900):
-        chunk = ids[start : start + 900]
+    for start, end in _spans(len(ids), 512):
+        chunk = ids[start:end]
         places = ",".join("?" * len(chunk))
         yield from connection.execute(f"{what} WHERE id IN ({places})", chunk)
 
@@ -84,6 +88,15 @@ def select_by_id(
 def _chunks(rows: Sequence[Row]) -> "Iterator[Sequence[Row]]":
     if not rows:
         return
-    size = max(1, VARIABLES // len(rows[0]))
-    for start in range(0, len(rows), size):
-        yield rows[start : start + size]
+    for start, end in _spans(len(rows), max(1, VARIABLES // len(rows[0]))):
+        yield rows[start:end]
+
+
+def _spans(length: int, largest: int) -> "Iterator[tuple[int, int]]":
+    """Cut *length* into pieces of *largest*, and the rest into powers of two."""
+    start = 0
+    while start < length:
+        left = length - start
+        size = largest if left >= largest else 1 << (left.bit_length() - 1)
+        yield start, start + size
+        start += size
