@@ -6,7 +6,7 @@ BENCH  := .venv-bench
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 CHECK_PATHS := src tests examples benchmarks
 
-.PHONY: help demo test unit e2e backends suites check format bench docs clean
+.PHONY: help demo test unit e2e backends suites faults faults-short faults-peers check format bench docs clean
 
 help:  ## Show these words
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -75,6 +75,19 @@ check: $(VENV)/.made-dev  ## Lint, format, types, import walls, spelling
 
 format: $(VENV)/.made-dev  ## Let ruff format everything
 	@$(BIN)/ruff check --fix $(CHECK_PATHS); $(BIN)/ruff format $(CHECK_PATHS)
+
+faults-short: $(VENV)/.made-test
+	@echo "» the rows of the fault matrix, a sample of each"
+	@PROBEKIT_FAULTS_RECORD=var/faults $(BIN)/python -m pytest -q -m "row and not backend" --durations=20 tests
+
+# A stale figure is worse than none: each run begins with an empty folder.
+faults: $(VENV)/.made-backends  ## Inject every fault everywhere, half an hour; remake the page of it
+	@rm -rf var/faults && mkdir -p var/faults
+	@PROBEKIT_FAULTS=long PROBEKIT_FAULTS_RECORD=var/faults $(BIN)/python -m pytest -q -m row --durations=40 tests; \
+	  done=$$?; $(BIN)/python tests/faults/page.py collect var/faults tests/faults/peers/measured.json; exit $$done
+
+faults-peers: $(BENCH)/.made  ## Give other libraries the same outages, kills and forks, and count
+	@PYTHONPATH=tests $(BENCH)/bin/python tests/faults/peers/run.py tests/faults/peers/measured.json
 
 bench: $(BENCH)/.made  ## Measure against the peers, ten minutes, and judge the sixteen goals
 	@$(BENCH)/bin/python benchmarks/run.py

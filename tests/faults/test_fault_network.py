@@ -49,8 +49,9 @@ def test_answers_that_are_cut_off_cost_repeats_and_nothing_else(
     assert scene.deliver(sink=url)
     scene.expect_all("w0")
     assert proxy.cut_answers
-    # A connection cut in a later request may have had an answer under way.
-    assert ledger.repeats <= proxy.cut_answers + proxy.cut_requests
+    # A connection cut in a later request may have had an answer under way, and each
+    # process may have ended while it waited for one.
+    assert ledger.repeats <= proxy.cut_answers + proxy.cut_requests + len(scene.whos)
     measured(
         f"{proxy.cut_answers} answers and {proxy.cut_requests} requests cut off: "
         f"{ledger.repeats} sent again byte for byte; lost 0, twice 0"

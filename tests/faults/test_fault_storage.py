@@ -136,7 +136,7 @@ def test_a_buffer_locked_by_a_foreign_tool_holds_nobody_up(scene, ledger, measur
     """D7: `BEGIN EXCLUSIVE` in another process, for as long as it likes."""
     ledger.start()
     process = scene.start(
-        TIMED + "say(wait_for(lambda: probekit.flush(1), 20))\ncheck_books()"
+        TIMED + "say(wait_for(lambda: probekit.flush(1), 90))\ncheck_books()"
     )
     well = Times.read(process.stdout.readline()[2:])
     assert process.stdout.readline() == "» armed\n"

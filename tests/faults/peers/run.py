@@ -271,6 +271,7 @@ def main(target):
             print(f"{name:8} {peer:20} {found}", flush=True)
     written = {
         "seed": seed,
+        "kills": KILLS,
         "python": platform.python_version(),
         "versions": versions(),
         "results": results,
