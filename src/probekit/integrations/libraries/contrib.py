@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterable
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
+from inspect import Parameter, signature
 from typing import TYPE_CHECKING, Any
 
 from probekit.notice import notice
@@ -62,7 +63,7 @@ def activate(chosen: "Iterable[str]") -> None:
         try:
             instrumentor = _found()[name].load()()
             if not getattr(instrumentor, "is_instrumented_by_opentelemetry", False):
-                instrumentor.instrument(**_providers())
+                instrumentor.instrument(**_providers(instrumentor))
                 _active[name] = instrumentor
         except Exception as error:
             notice(
@@ -72,9 +73,13 @@ def activate(chosen: "Iterable[str]") -> None:
             )
 
 
-def _providers() -> "dict[str, Any]":
-    """What an instrumentation is handed; spans find the global provider themselves."""
+def _providers(instrumentor: Any) -> "dict[str, Any]":
+    """What it is handed, if it takes it; spans find the global provider themselves."""
     global _meters
+    patch = getattr(instrumentor, "_instrument", instrumentor.instrument)
+    kinds = {each.kind for each in signature(patch).parameters.values()}
+    if Parameter.VAR_KEYWORD not in kinds:
+        return {}
     if _meters is None:
         from probekit.integrations.libraries.contrib_metrics import provider
 
