@@ -86,7 +86,15 @@ class Observer:
         failed: Readings that were not finite numbers, since the last harvest.
     """
 
-    __slots__ = ("_harvest", "_known", "_last", "_standing", "_table", "failed")
+    __slots__ = (
+        "_harvest",
+        "_known",
+        "_last",
+        "_latest",
+        "_standing",
+        "_table",
+        "failed",
+    )
 
     def __init__(
         self,
@@ -108,6 +116,7 @@ class Observer:
         self._standing = standing
         self._last: dict[int, float] = {}
         self._known: dict[Readings, array[int]] = {}
+        self._latest: dict[Readings, tuple[float, ...]] = {}  # of sums
         self.failed = 0
         self._harvest = Harvest(series=self._table.series)
 
@@ -151,6 +160,7 @@ class Observer:
 
         """
         series_id = self._id("up_down_counter", name, attributes, unit)
+        self._latest.clear()
         self._move(series_id, value, "level")
 
     def total(
@@ -179,19 +189,24 @@ class Observer:
 
         """
         series_id = self._id("counter", name, attributes, unit)
+        self._latest.clear()
         self._move(series_id, value, "total_since_start" if since_start else "total")
 
     def say(self, readings: Readings, values: "Sequence[float]") -> None:
         """Say all of *readings* in their manner, much cheaper than one by one.
 
         Args:
-            readings: Which series; the same object each time.
-            values: The value of each, in their order.
+            readings: Which series, which no other readings have; the same object each
+                time.
+            values: The value of each, in their order; a tuple for totals that mostly
+                stand still.
 
         Raises:
             ValueError: There are more or fewer values than series.
 
         """
+        if self._latest.get(readings) == values:  # totals that stand still
+            return
         if len(values) != len(readings.series):
             raise ValueError(
                 f"{len(values)} values for {len(readings.series)} series: {values!r}"
@@ -202,6 +217,7 @@ class Observer:
             ids = array("I", [self._id(kind, *one) for one in readings.series])
             self._known[readings] = ids
         if not math.isfinite(sum(values)):  # one of them; or all of them together
+            self._latest.pop(readings, None)
             self._say_each(readings.manner, ids, values)
         elif readings.manner == "gauge":
             told = array("d", values)
@@ -210,6 +226,8 @@ class Observer:
             self._harvest.gauge_counts.extend([1] * len(ids))
         else:
             self._move_all(readings.manner, ids, values)
+            if isinstance(values, tuple):  # a list may be filled anew
+                self._latest[readings] = values
 
     def _say_each(
         self, manner: Manner, ids: "array[int]", values: "Sequence[float]"

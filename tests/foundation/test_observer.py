@@ -147,12 +147,13 @@ def told(harvest):
 @given(
     st.sampled_from(sorted(MANNERS)),
     st.lists(st.lists(NUMBERS, min_size=2, max_size=2), min_size=1, max_size=4),
+    st.sampled_from([list, tuple]),
 )
-def test_what_is_said_together_is_what_would_be_said_one_by_one(manner, rows):
+def test_what_is_said_together_is_what_would_be_said_one_by_one(manner, rows, shape):
     together, apart = Observer(), Observer()
     readings = Readings(manner, [("a", None, "1"), ("b", None, "1")])
     for row in rows:
-        together.say(readings, row)
+        together.say(readings, shape(row))
         for name, value in zip("ab", row, strict=True):
             MANNERS[manner](apart, name, value)
 
@@ -167,3 +168,23 @@ def test_values_that_do_not_fit_their_series_are_refused_and_nothing_is_said(val
     with pytest.raises(ValueError, match=r"values for 2 series"):
         observer.say(readings, values)
     assert not observer.harvest()
+
+
+def test_a_series_may_be_said_alone_between():
+    observer = Observer()
+    readings = Readings("total", [("a", None, "")])
+    observer.say(readings, (5,))
+    observer.total("a", 7)
+    observer.say(readings, (5,))  # below the last: its owner began anew
+
+    assert [0.0, 2.0, 5.0] == list(observer.harvest().sum_values)
+
+
+def test_a_list_that_is_filled_anew_is_read_anew():
+    observer = Observer()
+    readings, values = Readings("level", [("a", None, "")]), [5]
+    observer.say(readings, values)
+    values[0] = 7
+    observer.say(readings, values)
+
+    assert [5.0, 2.0] == list(observer.harvest().sum_values)

@@ -5,6 +5,7 @@ import os
 import resource
 import subprocess
 import sys
+import threading
 
 import psutil
 import pytest
@@ -79,6 +80,21 @@ def test_interfaces_and_disks_are_psutils(part):
     for name, numbers in ours.items():
         for low, now, high in zip(before[name], numbers, after[name], strict=True):
             assert low <= now <= high
+
+
+def test_names_may_hold_colons_and_blanks_around_them(tmp_path):
+    (tmp_path / "net").mkdir()
+    idle = "wlan0: 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0\n"
+    table, host = tmp_path / "net" / "dev", LinuxHost(str(tmp_path))
+    busy = " eth0:1:{} 2 3 4 0 0 0 0 5 6 7 8 0 0 0 0\n"
+    table.write_text("a\nb\n" + busy.format(1) + idle)
+    first = host.interfaces()
+    table.write_text("a\nb\n" + busy.format(9) + idle)
+
+    assert [("eth0:1", (1, 2, 3, 4, 5, 6, 7, 8)), ("wlan0", (0,) * 8)] == first
+    assert [("eth0:1", (9, 2, 3, 4, 5, 6, 7, 8)), ("wlan0", (0,) * 8)] == (
+        host.interfaces()
+    )
 
 
 def test_only_the_disks_that_are_asked_for_are_told():
@@ -238,6 +254,19 @@ def test_without_a_descriptor_left_a_reading_fails_and_the_next_one_works(
             kept.read()
 
     assert b"ours" == kept.read()
+
+
+def test_threads_are_counted_as_psutil_counts_them():
+    end = threading.Event()
+    threads = [threading.Thread(target=end.wait) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    try:
+        assert psutil.Process().num_threads() == LinuxProcess().thread_count()
+    finally:
+        end.set()
+        for thread in threads:
+            thread.join()
 
 
 @pytest.mark.e2e

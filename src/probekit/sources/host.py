@@ -127,9 +127,14 @@ def _by(
 
 
 _STATE, _STATES = "system.memory.state", ("used", "free", "cached", "buffers")
-_MEMORY = Readings("level", _by(_STATE, _STATES, "system.memory.usage", "By"))
-_LIMIT = Readings("level", [("system.memory.limit", None, "By")])
-_AVAILABLE = Readings("level", [("system.memory.linux.available", None, "By")])
+_SIZES: "list[tuple[str, Attributes | None, str]]" = [
+    *_by(_STATE, _STATES, "system.memory.usage", "By"),
+    ("system.memory.limit", None, "By"),
+]
+_MEMORY = Readings("level", _SIZES)
+_LINUX_MEMORY = Readings(
+    "level", [*_SIZES, ("system.memory.linux.available", None, "By")]
+)
 _MEMORY_SHARES = Readings(
     "gauge", _by(_STATE, _STATES, "system.memory.utilization", "1")
 )
@@ -169,11 +174,11 @@ class MemoryAndSwap:
         now = self._reader.memory()
         used = max(0, now.total - now.free - now.cached - now.buffers)
         sizes = [used, now.free, now.cached, now.buffers]
-        observer.say(_MEMORY, sizes)
         observer.say(_MEMORY_SHARES, [size / now.total for size in sizes])
-        observer.say(_LIMIT, [now.total])
-        if now.available is not None:
-            observer.say(_AVAILABLE, [now.available])
+        if now.available is None:
+            observer.say(_MEMORY, [*sizes, now.total])
+        else:
+            observer.say(_LINUX_MEMORY, [*sizes, now.total, now.available])
         if now.swap_total:
             sizes = [now.swap_total - now.swap_free, now.swap_free]
             observer.say(_SWAP, sizes)

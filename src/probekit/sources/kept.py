@@ -72,3 +72,14 @@ class KeptFile:
         """Leave no descriptor behind, in a forked child neither."""
         with suppress(Exception):  # the interpreter ends: there is nobody to tell
             self.close()
+
+
+def number(text: bytes, key: bytes, end: bytes = b"\n") -> int:
+    """The number between *key* and *end*.
+
+    Raises:
+        ValueError: There is no such line.
+
+    """
+    start = text.index(key) + len(key)
+    return int(text[start : text.index(end, start)])

@@ -11,7 +11,7 @@ from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import NamedTuple
 
-from probekit.sources.kept import KeptFile
+from probekit.sources.kept import KeptFile, number
 from probekit.sources.portable import Disk, Interface, Memory, PagingActivity
 
 _SECTOR_BYTES = 512  # of diskstats, whatever the disk's own are
@@ -29,7 +29,7 @@ class LinuxHost:
 
     """
 
-    __slots__ = ("_devices", "_disks", "_memory", "_network", "_stat", "_vm")
+    __slots__ = ("_disks", "_idle", "_memory", "_network", "_stat", "_vm")
 
     def __init__(self, root: str = "/proc") -> None:
         """Open nothing yet; tests have another *root*."""
@@ -38,6 +38,7 @@ class LinuxHost:
         self._vm = KeptFile(f"{root}/vmstat")
         self._disks = KeptFile(f"{root}/diskstats")
         self._network = KeptFile(f"{root}/net/dev")
+        self._idle: dict[str, Interface] = {}  # the lines of the last reading
 
     def cpu_seconds(self) -> "dict[str, float]":
         """Seconds of all processors since the start, by mode."""
@@ -61,7 +62,7 @@ class LinuxHost:
         text = b"\n" + self._memory.read()
 
         def size(name: bytes) -> int:
-            return _number(text, b"\n" + name, b" kB\n") << 10
+            return number(text, b"\n" + name, b" kB\n") << 10
 
         total, free, available = (
             size(b"MemTotal:"),
@@ -83,10 +84,10 @@ class LinuxHost:
         """Page faults and swapped pages since the start."""
         text = b"\n" + self._vm.read()
         return PagingActivity(
-            _number(text, b"\npgfault "),
-            _number(text, b"\npgmajfault "),
-            _number(text, b"\npswpin "),
-            _number(text, b"\npswpout "),
+            number(text, b"\npgfault "),
+            number(text, b"\npgmajfault "),
+            number(text, b"\npswpin "),
+            number(text, b"\npswpout "),
         )
 
     def disks(self, whole: "AbstractSet[str] | None") -> "list[Disk]":
@@ -101,11 +102,15 @@ class LinuxHost:
     def interfaces(self) -> "list[Interface]":
         """Every network interface's figures since the start."""
         found = []
+        before, self._idle = self._idle, {}
         for line in _text(self._network).splitlines()[2:]:  # two lines of headings
-            name, _, rest = line.rpartition(":")
-            numbers = rest.split(None, 12)
-            totals = tuple(map(int, numbers[:4] + numbers[8:12]))
-            found.append((name.strip(), totals))
+            row = before.get(line)  # many hosts have interfaces that nobody uses
+            if row is None:
+                name, _, rest = line.rpartition(":")
+                numbers = rest.split(None, 12)
+                row = name.strip(), tuple(map(int, numbers[:4] + numbers[8:12]))
+            self._idle[line] = row
+            found.append(row)
         return found
 
     def uptime_s(self) -> float:
@@ -164,14 +169,3 @@ def _disk(name: str, numbers: "list[str]") -> Disk:
         (written * _SECTOR_BYTES, writes, write_ms / 1e3),
         busy_ms / 1e3,
     )
-
-
-def _number(text: bytes, key: bytes, end: bytes = b"\n") -> int:
-    """The number between *key* and *end*.
-
-    Raises:
-        ValueError: There is no such line.
-
-    """
-    start = text.index(key) + len(key)
-    return int(text[start : text.index(end, start)])

@@ -5,11 +5,12 @@ import resource
 import time
 from contextlib import AbstractContextManager, nullcontext
 
-from probekit.sources.kept import KeptFile
+from probekit.sources.kept import KeptFile, number
 
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _TICKS_HZ = os.sysconf("SC_CLK_TCK")
 _DESCRIPTORS = "/proc/self/fd"
+_TASKS = "/proc/self/task"
 
 # Fields of /proc/self/stat behind the command's name, which may hold anything.
 _THREADS, _STARTED = 17, 19
@@ -51,7 +52,8 @@ class LinuxProcess:
 
     def thread_count(self) -> int:
         """Threads, foreign ones included."""
-        return int(self._fields()[_THREADS])
+        links = os.stat(_TASKS).st_nlink  # noqa: PTH116 - two of every directory's
+        return links - 2 if links > 2 else int(self._fields()[_THREADS])  # noqa: PLR2004
 
     def descriptor_count(self) -> int:
         """Open file descriptors, as ``ls /proc/self/fd`` counts them: itself too."""
@@ -60,9 +62,8 @@ class LinuxProcess:
 
     def disk_bytes(self) -> "tuple[int, int]":
         """Read from and written to disks since the start."""
-        lines = self._io.read().splitlines()
-        found = dict(line.split(b": ") for line in lines)
-        return int(found[b"read_bytes"]), int(found[b"write_bytes"])
+        text = self._io.read()
+        return number(text, b"\nread_bytes: "), number(text, b"\nwrite_bytes: ")
 
     def switches(self) -> "tuple[int, int]":
         """Voluntary and involuntary context switches of all threads."""
@@ -82,7 +83,7 @@ class LinuxProcess:
 
     def _fields(self) -> "list[bytes]":
         text = self._stat.read()
-        return text[text.rindex(b")") + 2 :].split()
+        return text[text.rindex(b")") + 2 :].split(None, _STARTED + 1)
 
 
 def _used() -> "resource.struct_rusage":

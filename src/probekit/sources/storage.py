@@ -136,8 +136,7 @@ class Filesystems:
         if said is None:
             said = self._said[place] = _Space(place)
         sizes = (total - free, available, max(0, free - available))
-        observer.say(said.limit, (total,))
-        observer.say(said.usage, sizes)
+        observer.say(said.sizes, (*sizes, total))
         if total:
             observer.say(said.shares, [size / total for size in sizes])
         return True
@@ -146,7 +145,7 @@ class Filesystems:
 class _Space:
     """The series of one file system."""
 
-    __slots__ = ("limit", "shares", "usage")
+    __slots__ = ("shares", "sizes")
 
     def __init__(self, place: "tuple[str, str, str, str]") -> None:
         names = ("device", "filesystem.mountpoint", "filesystem.type")
@@ -156,8 +155,8 @@ class _Space:
         states = ("used", "free", "reserved")
         parts = [{**whole, "system.filesystem.state": state} for state in states]
         name = "system.filesystem"
-        self.limit = Readings("level", [(f"{name}.limit", whole, "By")])
-        self.usage = Readings("level", [(f"{name}.usage", one, "By") for one in parts])
+        sizes = [(f"{name}.usage", one, "By") for one in parts]
+        self.sizes = Readings("level", [*sizes, (f"{name}.limit", whole, "By")])
         self.shares = Readings(
             "gauge", [(f"{name}.utilization", one, "1") for one in parts]
         )
