@@ -123,12 +123,13 @@ class Keeper:
         if self._path is None or books is None:
             return
         with self._saving:
-            newer = self._books
-            if newer and _is_same(newer, books) and newer.stamp >= books.stamp:
+            newer, self._books = self._books, books
+            is_same = newer is not None and _is_same(newer, books)
+            if newer and is_same and newer.stamp >= books.stamp:
+                self._books = newer
                 return  # another thread's commit came later and was quicker here
-            self._books = books
             try:
-                copybook.save(self._path, books)
+                copybook.save(self._path, books, afresh=not is_same)
                 if self._done is not None and not _is_pending(books):
                     drop_log(self._done)
                     self._done = None
