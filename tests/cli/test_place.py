@@ -108,6 +108,17 @@ def test_no_word_at_all_shows_the_help_as_it_is_written(probekit, arguments):
     assert (out + err).startswith("Usage: probekit")
 
 
+def test_a_buffer_of_another_user_is_told_from_a_damaged_one(
+    probekit, buffer, monkeypatch
+):
+    """Its file is 0600; SQLite would only say that it cannot open it."""
+    monkeypatch.setattr("os.access", lambda path, mode: False)
+    status, _, err = probekit("status", "--buffer", buffer.path)
+
+    assert 1 == status
+    assert "may not be read by this user" in err
+
+
 def test_a_folder_is_no_buffer(probekit, buffer):
     """The file in it is named, when it is there."""
     folder = buffer.path.parent

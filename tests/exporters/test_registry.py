@@ -69,6 +69,11 @@ def test_what_is_no_exporter_is_refused(spec):
         build(spec)
 
 
+def test_a_bare_name_is_told_what_it_lacks():
+    with pytest.raises(ConfigError, match="did you mean 'console:'"):
+        build("console")
+
+
 def test_an_exporter_passes_as_it_is():
     exporter = MemoryExporter()
 

@@ -71,6 +71,8 @@ def _existing(path: Path) -> Path:
         raise click.ClickException(
             f"there is no buffer at {path}; it appears with the first recording"
         )
+    if not os.access(path, os.R_OK):
+        raise click.ClickException(f"{path} may not be read by this user")
     return path
 
 

@@ -141,6 +141,8 @@ def _unknown(scheme: str, url: str) -> str:
     near = difflib.get_close_matches(scheme, known, n=1, cutoff=0.5)
     hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
     if not scheme:
+        if url.strip() in known:  # a name alone: what it wants is behind its colon
+            hint = f"did you mean {url.strip() + ':'!r}?"
         return f"exporters: {redacted(url)!r} has no scheme; {hint}"
     return f"exporters: unknown scheme {scheme!r} in {redacted(url)!r}; {hint}"
 
