@@ -167,6 +167,21 @@ def test_quart_and_litestar_are_watched_until_the_library_is_put_back(
     assert "wrapt" not in type(vars(type(app))["__call__"]).__module__
 
 
+@pytest.mark.parametrize("make", [quart_app, litestar_app])
+def test_a_server_that_asks_for_a_factory_gets_its_error_and_nothing_is_told(
+    make, patched, monkeypatch
+):
+    """uvicorn calls what it is given without arguments, to see what that is."""
+    told = []
+    monkeypatch.setattr(
+        "probekit.integrations.libraries.asgi.told", lambda *words: told.append(words)
+    )
+    with pytest.raises(TypeError, match="scope"):
+        make()()
+
+    assert [] == told
+
+
 def test_what_quart_and_litestar_applications_say_themselves_holds(patched, recorded):
     """Their own middleware leaves these paths out, and nothing else counts them."""
     shop = quart_app()

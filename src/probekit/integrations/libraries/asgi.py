@@ -11,6 +11,7 @@ from probekit.integrations.libraries.figures import told
 from probekit.integrations.libraries.patching import Patches
 
 _TARGET = "probekit.target"  # in a scope, for as long as it takes to get inside
+_SIGNATURE = len(("scope", "receive", "send"))
 _DEPTH = 50  # of middleware around middleware
 
 
@@ -34,7 +35,8 @@ class Watch:
     def __call__(self, wrapped: Any, app: Any, args: Any, kwargs: Any) -> Any:
         """Return the coroutine that serves."""
         try:
-            if not kwargs and not self._is_watched(app):
+            # uvicorn calls without anything, to see whether it has a factory here.
+            if len(args) == _SIGNATURE and not kwargs and not self._is_watched(app):
                 scope, receive, send = args
                 if self._prepare is not None:
                     self._prepare(app)
