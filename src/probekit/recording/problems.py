@@ -47,9 +47,14 @@ Trie: TypeAlias = "dict[type, list[Any]]"
 
 
 class Problems:
-    """All problems of this process since their last harvest."""
+    """All problems of this process since their last harvest.
 
-    __slots__ = ("_groups", "_known", "_last", "_registry", "_retired")
+    Attributes:
+        last: Of each thread, as ``passed``: the number of the exception that a woven
+            function has counted last, and when that call began.
+    """
+
+    __slots__ = ("_groups", "_known", "_registry", "_retired", "last")
 
     def __init__(self, registry: "Registry") -> None:
         """Start empty."""
@@ -57,7 +62,7 @@ class Problems:
         self._groups: dict[tuple[Any, ...], Group] = {}
         self._retired: list[Group] = []
         self._known: list[Trie] = []  # one entry for each end, to be emptied
-        self._last = local()  # what passed a woven function last, see passed()
+        self.last = local()  # what passed a woven function last, see passed()
 
     def meet(
         self,
@@ -106,7 +111,7 @@ class Problems:
         Wrappers are found in tracebacks with their start; woven functions keep theirs
         where nobody sees it.
         """
-        self._last.passed = id(error), started_s
+        self.last.passed = id(error), started_s
 
     def is_passed_on(self, error: BaseException, started_s: float) -> bool:
         """Whether a woven function that was called since *started_s* has counted it.
@@ -159,7 +164,7 @@ class Problems:
         return own, False
 
     def _passed_at(self, error: BaseException) -> "float | None":
-        passed = getattr(self._last, "passed", None)
+        passed = getattr(self.last, "passed", None)
         return passed[1] if passed is not None and passed[0] == id(error) else None
 
     def _remember(
