@@ -167,11 +167,24 @@ def test_quart_and_litestar_are_watched_until_the_library_is_put_back(
     assert "wrapt" not in type(vars(type(app))["__call__"]).__module__
 
 
+@pytest.mark.parametrize("make", [starlette_app, fastapi_app, quart_app, litestar_app])
+def test_what_our_middleware_around_an_application_leaves_out_is_left_out(
+    make, patched, recorded
+):
+    statuses = [
+        ask(ProbekitMiddleware(make(), exclude="/orders/7")),
+        ask(ProbekitMiddleware(make(), exclude="/orders/8")),
+    ]
+
+    assert [200, 200] == statuses
+    assert [1] == list(routes(recorded).values())
+
+
 @pytest.mark.parametrize("make", [quart_app, litestar_app])
 def test_a_server_that_asks_for_a_factory_gets_its_error_and_nothing_is_told(
     make, patched, monkeypatch
 ):
-    """uvicorn calls what it is given without arguments, to see what that is."""
+    """Uvicorn calls what it is given without arguments, to see what that is."""
     told = []
     monkeypatch.setattr(
         "probekit.integrations.libraries.asgi.told", lambda *words: told.append(words)

@@ -109,6 +109,7 @@ class ProbekitMiddleware:
                 return None
             excluded = self._excluded
             if excluded is not None and excluded.match(scope["path"]):
+                scope[KEY] = None  # nor is it to be watched further in
                 return None
             if kind == "http":
                 return AsgiExchange(scope, receive, send, self._metrics, self._routes)
