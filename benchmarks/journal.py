@@ -32,9 +32,9 @@ from probekit.model import Event, Harvest, Series
 BATCH = 1_000
 SERIES = 300
 BATCHES = 40  # of one turn
-QUEUE_RECORDS = 60  # queues commit each record: a turn of them is shorter
+QUEUE_RECORDS = 30  # queues commit each record: a turn of them is shorter
 PROCESSES = 16
-TURN_S = 1.5
+TURN_S = 1.2
 
 
 def values_harvest():

@@ -357,6 +357,8 @@ def main(name, http, udp):
     way = WAYS[name](int(http), int(udp))
     known = pairs(way)
     calls = {}
+    gc.collect()
+    gc.freeze()  # what a library has loaded is not looked through in each turn
     for line in sys.stdin:
         what = line.strip()
         source = "sync" if what == "cpu" else what

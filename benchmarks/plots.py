@@ -4,7 +4,7 @@ import html
 import math
 from dataclasses import dataclass
 
-WIDTH, BAR, LEFT, PAD = 720, 22, 190, 14
+WIDTH, BAR, LEFT, PAD = 760, 22, 270, 14
 INK, FAINT, OURS, OTHERS = "#222", "#ccc", "#d1495b", "#8d99ae"
 COLOURS = ("#d1495b", "#00798c", "#edae49", "#30638e", "#66a182", "#8d99ae")
 STYLE = "font-family='sans-serif' font-size='12'"

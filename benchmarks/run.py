@@ -32,7 +32,6 @@ BENCHMARKS = (
     "encoding_stores",
     "imports",
     "hostsample",
-    "requests_flask",
     "requests_frameworks",
     "scale",
     "leadership",

@@ -22,9 +22,9 @@ from turns import HERE, rounds, shuffled
 
 from probekit.buffer.fold import Fold
 from probekit.buffer.memory_journal import MemoryJournal
+from probekit.buffer.read_only import open_reader, read_status
 from probekit.buffer.segments import SegmentWriter
 from probekit.buffer.store import Store
-from probekit.cli.reader import connect, read_status
 from probekit.exporters.prometheus.text import Exposition
 from probekit.model import Harvest, Retention, Series
 from probekit.recording.instruments import Counter, Histogram, instrument
@@ -307,9 +307,8 @@ def by_storage(folder):
             if sql is None:
                 read_status(path)
             else:
-                connection = connect(path)
-                connection.execute(sql).fetchall()
-                connection.close()
+                with open_reader(path) as connection:
+                    connection.execute(sql).fetchall()
             return (time.process_time() - t0) * 1e3
 
         return ask
