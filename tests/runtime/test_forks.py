@@ -222,16 +222,19 @@ def test_a_child_forked_while_our_thread_imports_does_not_wait_for_it(stage):
         begun = threading.Event()
         class Slow:
             def find_spec(self, name, path=None, target=None):
-                if name == "psutil" and not begun.is_set():
+                if name == "fractions" and not begun.is_set():
                     begun.set()
                     time.sleep(0.3)
         sys.meta_path.insert(0, Slow())
+        def ask(observer):
+            import fractions
+        probekit.observe(ask)
         configure()
         probekit.count("shop.parent")
         assert begun.wait(10)
         pid = os.fork()
         if pid == 0:
-            import psutil
+            import fractions
             probekit.count("shop.child")
             probekit.flush(0.1)
             os._exit(0)
