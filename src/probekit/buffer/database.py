@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from probekit.buffer import schema
+from probekit.buffer import renewal, schema
 from probekit.buffer.descriptors import leak, open_on
 from probekit.buffer.locks import FileLock, open_private
 from probekit.buffer.places import create_file, set_aside, unsuitable_filesystem
@@ -136,6 +136,24 @@ class Database:
         with self._writer, self._write_lock(), self.gate, translated(self.path):
             yield self._connect()
 
+    def renew(self) -> None:
+        """Go on in a copy of the file; readers of the old one keep that.
+
+        Raises:
+            BufferFailed: Nothing has changed, or the next opening finishes it.
+
+        """
+        with self._writer, self._write_lock(), self.gate, translated(self.path):
+            path = self.path
+            if path is None or self.was_replaced():
+                return
+            try:
+                renewal.copy(self._connect(), path)
+                self._drop_connection()
+                renewal.take_over(path)
+            except OSError as error:
+                raise DiskFails(f"{path} cannot be copied: {error}") from error
+
     def check_stop(self) -> None:
         """Between two statements of a long transaction: give way to a fork."""
         if self._stop:
@@ -238,6 +256,8 @@ class Database:
             )
         if self._connection is not None:
             return self._connection
+        if self.path is not None and self._writing:
+            renewal.finish(self.path)
         if self.path is not None and not self.path.exists():
             self._make()
         # Those of other connections in this process may be closed at any time.

@@ -1,6 +1,7 @@
 """Keeping the files small: the log into the main file, free pages back to the disk."""
 
 import sqlite3
+from contextlib import suppress
 from pathlib import Path
 
 _TRUNCATE_BYTES = 1 << 20
@@ -15,6 +16,15 @@ def used_bytes(connection: sqlite3.Connection) -> int:
         for name in ("page_count", "freelist_count", "page_size")
     )
     return int((pages - free) * size_bytes)
+
+
+def size_on_disk(path: Path) -> int:
+    """Of the file and its log, as the disk has them."""
+    sizes = 0
+    for each in (path, Path(f"{path}-wal")):
+        with suppress(FileNotFoundError):
+            sizes += each.stat().st_size
+    return sizes
 
 
 def checkpoint(connection: sqlite3.Connection, path: Path) -> bool:

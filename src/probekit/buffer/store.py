@@ -9,7 +9,7 @@ from pathlib import Path
 from probekit.buffer import accounts, commits, cursors
 from probekit.buffer.closing import Closing, Folded
 from probekit.buffer.cumulative import Cumulative
-from probekit.buffer.house import checkpoint, used_bytes
+from probekit.buffer.house import checkpoint, size_on_disk, used_bytes
 from probekit.buffer.letters import letter
 from probekit.buffer.meta import (
     began_unix_ns,
@@ -26,9 +26,12 @@ from probekit.buffer.status import BufferStatus
 from probekit.clock import SYSTEM_CLOCK, Clock
 from probekit.errors import BufferFailed
 from probekit.model import Problem, Resource, Retention, Series, Snapshot
+from probekit.notice import notice
 from probekit.ports import DeliveryContract
 
 _ERROR_LENGTH = 300
+LOG_BYTES = 2 << 20  # that a reader may hold above ``max_bytes``
+_RENEW_S = 5.0  # between two copies of the file
 
 
 class Store(Session):
@@ -63,6 +66,7 @@ class Store(Session):
         self._retention = retention or Retention()
         self._ageing = Ageing(clock)
         self._cumulative: dict[str, Cumulative] = {}
+        self._renew_due_s = float("-inf")
 
     @property
     def gate(self) -> threading.RLock:
@@ -346,7 +350,20 @@ class Store(Session):
                 busy = step(*known, ageing_ns=self._ageing.now_ns())
             if not busy:
                 break
-        self._settle()
+        if not self._settle() and self._is_held_open():
+            self._database.renew()
+
+    def _is_held_open(self) -> bool:
+        """Whether a reader has held the log until file and log are too large."""
+        limit = self._retention.max_bytes + LOG_BYTES
+        if self.path is None or size_on_disk(self.path) <= limit:
+            return False
+        now_s = time.monotonic()
+        if now_s < self._renew_due_s:
+            return False
+        self._renew_due_s = now_s + _RENEW_S
+        notice("buffer-renewed", f"somebody reads {self.path} for long: a copy goes on")
+        return True
 
     def has_settled(self) -> bool:
         """Whether what is committed is on the disk: tried now, waiting for nobody.
