@@ -125,6 +125,19 @@ def test_the_pump_collects_now_and_then_and_a_flush_at_once(meters):
     assert {"orders": 2} == sums(meters._registry)
 
 
+def test_without_a_pump_an_applications_thread_collects_no_oftener(meters):
+    """As in the child of a raw fork, which drains while it records."""
+    counter = meters.get_meter("shop").create_counter("orders")
+    registry, found = meters._registry, []
+    registry.on_due = lambda: found.append(sums(registry))
+    for _ in range(2):
+        counter.add(1)
+        registry.watch.trip()
+        registry.due()
+
+    assert [{"orders": 1}, {}] == found
+
+
 def test_a_forked_child_begins_at_zero_and_waits_for_no_lock_of_its_parents(meters):
     """A lock that another thread held at the fork is held in the child for ever."""
     counter = meters.get_meter("shop").create_counter("orders")

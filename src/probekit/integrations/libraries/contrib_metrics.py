@@ -11,8 +11,9 @@ the end of the process cover these metrics as they cover all others.
 import os
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from time import monotonic
+from types import FrameType
 from typing import Any
 from weakref import WeakMethod
 
@@ -22,9 +23,10 @@ from probekit.model import Harvest
 from probekit.notice import notice
 from probekit.recording.registry import REGISTRY, Registry
 
-COLLECT_EVERY_S = 2.0  # on the pump's thread; a flush collects at once
+COLLECT_EVERY_S = 2.0  # a flush collects at once
 _PUMP = "probekit-pump"
 _SDK = "opentelemetry.sdk.metrics"
+_DUE = Registry.due.__code__
 
 
 def provider() -> "Meters | None":
@@ -108,9 +110,8 @@ class Collector:
         """Add to *into* what has come, if it is time."""
         if self._pid != os.getpid():  # a fork that no hook saw
             self._renew()
-        is_pump = threading.current_thread().name == _PUMP
         now_s = monotonic()
-        if (is_pump and now_s < self._next_s) or _inside_the_sdk():
+        if (now_s < self._next_s and _in_passing()) or _inside_the_sdk():
             return
         self._next_s = now_s + COLLECT_EVERY_S
         if self.is_retiring:
@@ -155,14 +156,28 @@ def _renew_in_children(renew: "WeakMethod[Callable[[], None]]") -> None:
         os.register_at_fork(after_in_child=forked)
 
 
+def _in_passing() -> bool:
+    """Whether nobody has asked for this drain.
+
+    It is the pump's then, or on an application's thread where there is no pump.
+    """
+    if threading.current_thread().name == _PUMP:
+        return True
+    return any(frame.f_code is _DUE for frame in _frames())
+
+
 def _inside_the_sdk() -> bool:
     """Whether this thread, some frames up, records: a signal handler that flushes.
 
     The SDK's locks do not let the same thread in again.
     """
-    frame: Any = sys._getframe(1)  # noqa: SLF001 - the interpreter's documented way
+    return any(
+        str(frame.f_globals.get("__name__", "")).startswith(_SDK) for frame in _frames()
+    )
+
+
+def _frames() -> "Iterator[FrameType]":
+    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - there is no other way
     while frame is not None:
-        if str(frame.f_globals.get("__name__", "")).startswith(_SDK):
-            return True
+        yield frame
         frame = frame.f_back
-    return False
