@@ -2,10 +2,10 @@
 
 ``python application.py MODE LOAD BUFFER HTTP_PORT INTERVAL_S``. A request does a tenth
 of a millisecond of work of its own and records eight values; under heavy load they go
-to 2,000 series, with eight spans, under light load to 300, without. For each line on stdin
-it serves for so many seconds and answers with latencies. They count from the moment a
-request was due, so that waiting for the interpreter counts too; who is later than
-``PATIENCE_S`` is let go, or a busy machine's backlog would be all that is measured.
+to 2,000 series, with eight spans, under light load to 300, without. For each line on
+stdin it serves for so many seconds and answers with latencies. They count from the
+moment a request was due, so that waiting for the interpreter counts too; who is later
+than ``PATIENCE_S`` is let go, or on a busy machine only the backlog would be measured.
 """
 
 import hashlib

@@ -287,8 +287,8 @@ QUERIES = {
     "query, v_counters": "SELECT * FROM v_counters",
     "query, last 15 minutes": (
         "SELECT s.name, sum(p.count) FROM point p JOIN series s ON s.id = p.series "
-        "JOIN window w ON w.id = p.window WHERE w.end_unix_ns > "
-        "(SELECT max(end_unix_ns) FROM window) - 900000000000 GROUP BY 1"
+        "WHERE p.window >= (SELECT min(id) FROM window WHERE end_unix_ns > "
+        "(SELECT max(end_unix_ns) FROM window) - 900000000000) GROUP BY 1"
     ),
     "query, all that is stored": (
         "SELECT w.id, sum(p.count) FROM point p JOIN window w ON w.id = p.window "
