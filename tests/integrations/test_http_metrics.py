@@ -89,8 +89,8 @@ def test_a_series_is_found_once_for_each_answer_and_not_kept_without_end(monkeyp
     monkeypatch.setattr("probekit.integrations.http._CACHE_LIMIT", 1)
     metrics = ServerMetrics()
     first = ("GET", "http", "/", "200", "HTTP/1.1", "")
-    metrics.duration(first)(0.1)
-    metrics.duration(("GET", "http", "/b", "200", "HTTP/1.1", ""))(0.1)
+    metrics.duration(first)
+    metrics.duration(("GET", "http", "/b", "200", "HTTP/1.1", ""))
 
     assert metrics.duration(first) is metrics.duration(first)
     assert 1 == len(metrics.durations)

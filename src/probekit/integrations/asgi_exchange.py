@@ -9,11 +9,14 @@ from typing import Any
 
 from probekit.integrations.asgi_routes import Routes
 from probekit.integrations.http import Answer, ServerMetrics, known_method
+from probekit.integrations.ledger import LEDGER
+from probekit.integrations.record import GONE, Record
 from probekit.integrations.wsgi_exchange import KEY, Exchange, left
 from probekit.model import AttributeValue
 from probekit.notice import notice
 from probekit.recording.instruments import histogram
 from probekit.recording.registry import REGISTRY
+from probekit.recording.running import UNDERWAY
 
 # Every application has a few microseconds of its own left after the answer; from here
 # on it is work: a background task, a dependency that is torn down.
@@ -64,7 +67,16 @@ class AsgiExchange(Exchange):
         receive: The server's own.
     """
 
-    __slots__ = ("_answered_s", "_root", "_routes", "_scope", "_send", "receive")
+    __slots__ = (
+        "_answered_s",
+        "_metrics",
+        "_record",
+        "_root",
+        "_routes",
+        "_scope",
+        "_send",
+        "receive",
+    )
 
     _metrics: AsgiMetrics
 
@@ -77,14 +89,26 @@ class AsgiExchange(Exchange):
         routes: Routes,
     ) -> None:
         """Begin: the request counts as active from here to its end."""
-        self.begin(_environ_of(scope), metrics)
         self._answered_s = 0.0
+        self._metrics = metrics
         self.receive = receive
         self._send = send
         self._scope = scope
         self._routes = routes
         self._root = scope.get("root_path", "")
+        self._token = self._span = None
+        self._stays = False
+        self.begin(_environ_of(scope))
         scope[KEY] = self
+
+    def begin(self, environ: "dict[str, Any]") -> None:
+        """Begin, with a record apart: what the server gave must not wait with it."""
+        if self.prepare(environ):
+            record = self._record = Record()
+            record.began_s, record.ended_s = self.began_s, 0.0
+            record.environ = environ
+            UNDERWAY.add(self)
+            LEDGER.append(record)
 
     async def send(self, message: Any) -> None:
         """Pass a message of the answer on to the server, untouched."""
@@ -114,7 +138,7 @@ class AsgiExchange(Exchange):
                 self._tell_background()
             elif not self.status:
                 self.status = _NOT_ANSWERED
-            if self._over and self._token is not None:
+            if self.ended_s and self._token is not None:
                 left(self._token)
             if self._stays and self._span is not None:
                 self._span.leave()
@@ -124,19 +148,28 @@ class AsgiExchange(Exchange):
 
     def fail(self, error: BaseException) -> None:
         """End because the application raised, if it has not ended yet."""
-        was_over = self._over
+        was_over = bool(self.ended_s)
         super().fail(error)
         if was_over:
             self.leave()
 
     def end(self) -> None:
         """Record the duration, until the answer was complete; once."""
-        if not self._over:
-            if self._answered_s:
-                self._began_s += perf_counter() - self._answered_s
+        if not self.ended_s:
             self._look_for_route()
             super().end()
+            UNDERWAY.discard(self)
+            self._tell()
         self._scope.pop(KEY, None)  # breaks the cycle between the two
+
+    def _tell(self) -> None:
+        record = self._record
+        record.method, record.scheme = self.method, self.scheme
+        record.protocol, record.route = self.protocol, self.route
+        record.status, record.error = self.status, self.error
+        record.environ = GONE
+        ended_s = self.ended_s
+        record.ended_s = (self._answered_s or ended_s) if ended_s > 0.0 else ended_s
 
     def _answered(self) -> None:
         if self._answered_s:
@@ -153,7 +186,7 @@ class AsgiExchange(Exchange):
     def _tell_background(self) -> None:
         seconds = perf_counter() - self._answered_s
         if seconds >= BACKGROUND_FROM_S:
-            self._metrics.background(seconds, self._answer())
+            self._metrics.background(seconds, self.answer())
 
     def note(self, error: BaseException) -> None:
         """Record an exception that nobody handled, once."""

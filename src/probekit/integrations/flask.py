@@ -14,17 +14,25 @@ is given, not before.
 
 import re
 from collections.abc import Callable, Iterable
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from probekit.errors import ConfigError, MissingExtra
-from probekit.integrations.http import (
-    ServerMetrics,
-    excluded_paths,
-    share_trace_ids,
+from probekit.integrations.http import excluded_paths, share_trace_ids
+from probekit.integrations.ledger import LEDGER
+from probekit.integrations.record import GONE
+from probekit.integrations.wsgi_exchange import (
+    DEADLINE,
+    ENTER,
+    KEY,
+    UNHEARD,
+    Exchange,
+    Stream,
+    is_aside,
 )
-from probekit.integrations.wsgi_exchange import KEY, Exchange, Stream, is_aside
 from probekit.notice import notice
 from probekit.recording.quiet import is_disabled
+from probekit.recording.registry import REGISTRY
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -117,7 +125,7 @@ def watched(
 
     """
     inner: Callable[..., Iterable[bytes]] = app.wsgi_app
-    metrics = ServerMetrics()
+    LEDGER.open()
 
     def wsgi_app(
         environ: "dict[str, Any]",
@@ -126,13 +134,25 @@ def watched(
         # An application inside an application is a part of the same request.
         if KEY in environ or (excluded is not None and is_aside(excluded, environ)):
             return inner(environ, start_response)
+        # What ``begin`` and ``end`` do, without their frames: see ``Exchange``.
         exchange = Exchange()
         try:
-            exchange.begin(environ, metrics)
-            exchange.url_map = app.url_map
+            exchange.began_s = began_s = perf_counter()
+            exchange.environ = environ
+            exchange.site = app
+            exchange.status = exchange.route = exchange.error = ""
+            exchange.mount = environ.get("SCRIPT_NAME", "")
+            exchange.streamed = exchange.traced = False
+            if began_s > DEADLINE[0] and REGISTRY.due():
+                exchange.ended_s = UNHEARD
+            else:
+                exchange.ended_s = 0.0
+                if REGISTRY.tracing is not None or "HTTP_TRACEPARENT" in environ:
+                    exchange.join_trace(environ)
+                environ[KEY] = exchange
+                ENTER(exchange)
             if not tells:
-                exchange.head = start_response
-                start_response = exchange.start_response
+                start_response = exchange.answered(start_response)
         except Exception:
             notice("flask-begin", "probekit: a Flask request could not be watched")
         try:
@@ -142,7 +162,22 @@ def watched(
             raise
         if exchange.streamed:
             return Stream(body, exchange)
-        exchange.end()
+        if exchange.ended_s or exchange.traced:
+            exchange.end()
+            return body
+        ended_s = perf_counter()
+        try:
+            exchange.method = environ["REQUEST_METHOD"]
+            exchange.scheme = environ["wsgi.url_scheme"]
+            exchange.protocol = environ.get("SERVER_PROTOCOL", "")
+            environ.pop(KEY, None)
+        except Exception:
+            exchange.end()
+            return body
+        exchange.environ = GONE
+        if ended_s > DEADLINE[0] and REGISTRY.due():
+            ended_s = UNHEARD
+        exchange.ended_s = ended_s
         return body
 
     return wsgi_app

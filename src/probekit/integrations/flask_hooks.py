@@ -19,15 +19,19 @@ _current: "Callable[[], Any]" = request._get_current_object  # type: ignore[attr
 def attach(app: Flask) -> None:
     """Look at every answer of *app*, and at every unhandled error."""
     app.full_dispatch_request = _watched(  # type: ignore[method-assign]
+        app,
         app.full_dispatch_request,
     )
     app.handle_exception = _watched(  # type: ignore[method-assign]
+        app,
         app.handle_exception,
     )
     got_request_exception.connect(note_exception, app)
 
 
-def _watched(answer: "Callable[..., Response]") -> "Callable[..., Response]":
+def _watched(
+    app: Flask, answer: "Callable[..., Response]"
+) -> "Callable[..., Response]":
     def watched(*arguments: Any) -> Response:
         try:
             response = answer(*arguments)
@@ -41,11 +45,11 @@ def _watched(answer: "Callable[..., Response]") -> "Callable[..., Response]":
             exchange = asked.environ.get(KEY)
             if exchange is not None:
                 rule = asked.url_rule
-                if rule is not None and rule.map is exchange.url_map:
-                    exchange.route = rule.rule  # a frame less than the next line
+                if rule is not None and exchange.site is app:
+                    exchange.route = rule  # its template is asked for later
                 else:
                     exchange.matched(rule)
-                exchange.status = response.status[:3]
+                exchange.status = response.status
                 if response.response.__class__ is not list:
                     _note_stream(exchange, response)
         except Exception:

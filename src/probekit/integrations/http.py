@@ -5,7 +5,7 @@ here reads a body, a query or a header other than ``traceparent``.
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextvars import ContextVar
 from fnmatch import translate
 from typing import TypeAlias
@@ -14,6 +14,7 @@ from probekit.errors import ConfigError
 from probekit.model import AttributeValue
 from probekit.recording.attributes import type_name
 from probekit.recording.events import record_error
+from probekit.recording.handle import Handle
 from probekit.recording.instruments import histogram, up_down_counter
 from probekit.recording.registry import REGISTRY
 from probekit.recording.seen import is_recorded
@@ -38,10 +39,6 @@ _VERSIONS = {
 _CACHE_LIMIT = 2000  # as many as an instrument keeps apart; see its overflow series
 
 
-# Takes one value of one series: a list's ``append``. Who calls it has looked at the
-# registry's watch, as compiled wrappers do.
-Append: TypeAlias = "Callable[[float], None]"
-
 # What tells one series of answered requests from its sisters; a plain tuple, because it
 # is made for every request: method, scheme, route template (empty: no route matched),
 # status (three digits; empty: nothing was answered), protocol as servers write it
@@ -64,8 +61,8 @@ class ServerMetrics:
 
     Attributes:
         actives: (method, scheme) → what counts requests in flight.
-        durations: Answer → what takes the duration. Both hold what clients cannot make
-            up; what they do not hold is asked of ``active`` and ``duration``.
+        durations: Answer → what takes their durations. Both hold what clients cannot
+            make up; what they do not hold is asked of ``active`` and ``duration``.
     """
 
     __slots__ = ("_active", "_duration", "actives", "durations")
@@ -83,35 +80,35 @@ class ServerMetrics:
             description="Number of active HTTP server requests.",
             ends_with_process=True,
         )
-        self.actives: dict[tuple[str, str], Append] = {}
-        self.durations: dict[Answer, Append] = {}
+        self.actives: dict[tuple[str, str], Handle] = {}
+        self.durations: dict[Answer, Handle] = {}
 
-    def active(self, method: str, scheme: str) -> Append:
+    def active(self, method: str, scheme: str) -> Handle:
         """Give what counts requests in flight; it wants 1, later -1."""
         key = known_method(method), known_scheme(scheme)
-        append = self.actives.get(key)
-        if append is None:
+        handle = self.actives.get(key)
+        if handle is None:
             attributes = {"http.request.method": key[0], "url.scheme": key[1]}
-            append = self.actives[key] = self._active.handle(attributes).append
-        return append
+            handle = self.actives[key] = self._active.handle(attributes)
+        return handle
 
-    def duration(self, answer: Answer) -> Append:
+    def duration(self, answer: Answer) -> Handle:
         """Give what takes the seconds of such requests."""
         method, scheme, route, status, protocol, error = answer
         key = (
             known_method(method),
             known_scheme(scheme),
             route,
-            status,
+            str(status)[:3],
             protocol if protocol in _VERSIONS else "",
             error,
         )
-        append = self.durations.get(key)
-        if append is None:
-            append = self._duration.handle(attributes_of(key)).append
+        handle = self.durations.get(key)
+        if handle is None:
+            handle = self._duration.handle(attributes_of(key))
             if len(self.durations) < _CACHE_LIMIT:
-                self.durations[key] = append
-        return append
+                self.durations[key] = handle
+        return handle
 
 
 def attributes_of(answer: Answer) -> "dict[str, AttributeValue]":

@@ -19,8 +19,10 @@ _ROUTED = frozenset({"path_template", "route", "endpoint"})  # left by ASGI's ro
 
 def underway(exchange: "Exchange", longest_s: float) -> "Operation | None":
     """Describe *exchange*, if it began before *longest_s*; see ``running.Underway``."""
-    began_s = exchange._began_s  # noqa: SLF001 - a part of it that lies here
-    return _described(exchange, began_s) if began_s <= longest_s else None
+    began_s = exchange.began_s
+    if began_s > longest_s or exchange.ended_s:
+        return None
+    return _described(exchange, began_s)
 
 
 def tell_interrupted(exchange: "Exchange", error: BaseException) -> None:
@@ -31,7 +33,7 @@ def tell_interrupted(exchange: "Exchange", error: BaseException) -> None:
 
 
 def _described(exchange: "Exchange", began_s: float) -> Operation:
-    method = exchange._environ.get("REQUEST_METHOD", "")  # noqa: SLF001 - as above
+    method = exchange.environ.get("REQUEST_METHOD", "")
     route = _route_of(exchange)
     attributes: dict[str, AttributeValue] = {"http.request.method": method}
     if route:
@@ -43,7 +45,7 @@ def _described(exchange: "Exchange", began_s: float) -> Operation:
 def _route_of(exchange: Any) -> str:
     """The route, as far as the framework's router has come; empty before it."""
     if exchange.route:
-        return str(exchange.route)
+        return str(exchange.template())
     request = getattr(exchange, "request", None)
     if request is not None and hasattr(request, "resolver_match"):
         from probekit.integrations.django.routes import template_of
@@ -54,11 +56,9 @@ def _route_of(exchange: Any) -> str:
         if _ROUTED.isdisjoint(scope):
             return ""
         return str(exchange._routes.template(scope, exchange._root, ""))  # noqa: SLF001
-    environ = exchange._environ  # noqa: SLF001
+    environ = exchange.environ
     bottle = environ.get("bottle.route")
     rule = getattr(environ.get(_WERKZEUG), "url_rule", None)
     if rule is None:
         return str(getattr(bottle, "rule", ""))
-    mount = environ.get("SCRIPT_NAME", "")[len(exchange._mount) :]  # noqa: SLF001
-    is_whole = rule.map is exchange.url_map
-    return str(rule.rule if is_whole else mount + rule.rule)
+    return str(exchange.mount_of(rule) + rule.rule)

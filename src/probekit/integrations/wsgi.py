@@ -13,11 +13,8 @@ environ (Werkzeug and Flask, Bottle), from our Django middleware, or from *route
 from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias
 
-from probekit.integrations.http import (
-    ServerMetrics,
-    excluded_paths,
-    share_trace_ids,
-)
+from probekit.integrations.http import excluded_paths, share_trace_ids
+from probekit.integrations.ledger import LEDGER
 from probekit.integrations.route_hook import Asked, careful
 from probekit.integrations.wsgi_exchange import KEY, Exchange, Stream, is_aside
 from probekit.notice import notice
@@ -69,7 +66,7 @@ class ProbekitMiddleware:
         self.app = app
         self._excluded = excluded_paths(exclude)
         self._route = careful(route)
-        self._metrics = ServerMetrics()
+        LEDGER.open()
         self._is_off = is_disabled()
         if not self._is_off:
             share_trace_ids()
@@ -96,19 +93,19 @@ class ProbekitMiddleware:
         exchange = _RoutedExchange()
         try:
             exchange.route_of = self._route
-            exchange.head = start_response
-            exchange.begin(environ, self._metrics)
+            exchange.begin(environ)
+            start_response = exchange.answered(start_response)
         except Exception:
             notice("wsgi-begin", "probekit: a request could not be watched")
         try:
-            body = self.app(environ, exchange.start_response)
+            body = self.app(environ, start_response)
         except BaseException as error:
             exchange.fail(error)
             raise
         if type(body) in _WHOLE or _is_file(body, environ):
             exchange.end()
             return body
-        exchange.streamed = True
+        exchange.lasts()
         return Stream(body, exchange)
 
 
@@ -124,7 +121,7 @@ class _RoutedExchange(Exchange):
         super().note(error)
 
     def end(self) -> None:
-        if not self._over:
+        if not self.ended_s:
             self._look_for_route()
             super().end()
 
@@ -132,11 +129,11 @@ class _RoutedExchange(Exchange):
         if self.route:
             return
         try:
-            bottle = self._environ.get("bottle.route")
+            bottle = self.environ.get("bottle.route")
             if bottle is not None:
                 self.route = str(getattr(bottle, "rule", ""))
             elif self.route_of is not None:
-                self.route = self.route_of(self._environ)
+                self.route = self.route_of(self.environ)
         except Exception as error:  # somebody else's object under Bottle's key
             notice("wsgi-route", "probekit: a route could not be read", error)
 

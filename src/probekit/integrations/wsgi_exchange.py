@@ -12,134 +12,135 @@ from typing import Any, Protocol
 
 from probekit.integrations.http import (
     REMOTE,
-    Answer,
-    Append,
-    ServerMetrics,
     error_type,
     parse_traceparent,
     record_unhandled,
 )
+from probekit.integrations.ledger import LEDGER
 from probekit.integrations.progress import tell_interrupted, underway
+from probekit.integrations.record import GONE, Record
 from probekit.integrations.spans import end_request, environ_header, serve_request
 from probekit.notice import notice
 from probekit.recording.registry import REGISTRY
-from probekit.recording.running import UNDERWAY
 from probekit.recording.seams import CallSpan
 
 KEY = "probekit.exchange"
 _REQUEST = "werkzeug.request"  # where Werkzeug leaves the request, its route with it
 _FAILED = "500"
-_DEADLINE = REGISTRY.watch.deadline
+UNHEARD = -1.0  # the end of requests that are not to be recorded
+DEADLINE = REGISTRY.watch.deadline
+ENTER = LEDGER.append
 
 
-class Exchange:
+class Exchange(Record):
     """What is known of a request that is being answered.
 
-    ``begin`` and ``end`` are the only places where a request starts and stops counting.
-    Both are written for speed, because every request passes them: no constructor, each
-    a single frame, and slots without defaults in the class. CPython 3.11 to 3.13 keep
-    the place of a slot in the instruction that reads it; whatever the class has a
-    default for is looked up anew each time, which in the middle of a large application
-    costs ten times what it costs in a loop.
+    A request starts and stops counting in ``begin`` and ``end``; Flask and Django have
+    the same lines in the frames that they need anyway, because every request would pay
+    for others. Slots that only some requests need are left empty, and what can be done
+    later is left to the ledger.
 
     Attributes:
         streamed: Whether the body is still to be made when the call returns.
-        status: Of the answer, three digits; empty as long as there is none.
-        route: The template that matched; empty for none.
-        length_bytes: Length of a streamed body where it is known.
-        head: The server's ``start_response``, where ours is handed on.
-        url_map: Flask's, so that rules of other applications are told from its own.
+        length_bytes: Length of a streamed body where it is known; set with *streamed*.
+        site: What the request belongs to: Flask's application, so that the rules of
+            others are told from its own.
     """
 
     __slots__ = (
-        "_active",
-        "_began_s",
-        "_environ",
-        "_error",
-        "_metrics",
-        "_mount",
         "_noted",
-        "_over",
         "_span",
         "_stays",
         "_token",
-        "_traced",
-        "head",
         "length_bytes",
-        "route",
-        "status",
+        "mount",
+        "site",
         "streamed",
-        "url_map",
+        "traced",
     )
 
-    head: "Callable[..., Any]"
+    length_bytes: "int | None"
+    site: Any
+    streamed: bool
+    _noted: int
+    _span: "CallSpan | None"
+    _stays: bool
+    _token: "Token[tuple[str, str]] | None"
     underway = underway
 
-    def begin(self, environ: "dict[str, Any]", metrics: ServerMetrics) -> None:
+    def entry(self) -> "Exchange":
+        """Say what is to be entered among the operations under way: itself."""
+        return self
+
+    def begin(self, environ: "dict[str, Any]") -> None:
         """Begin: the request counts as active from here to ``end``."""
-        self._began_s = began_s = perf_counter()
-        self._environ = environ
-        self._metrics = metrics
-        self.status = self.route = self._error = ""
-        self._mount = environ.get("SCRIPT_NAME", "")  # dispatchers inside add to it
-        self.streamed = self._traced = self._stays = False
-        self.url_map: object = None
-        self.length_bytes: int | None = None
-        self._noted = 0
-        self._span: CallSpan | None = None
-        self._token: Token[tuple[str, str]] | None = None
-        self._over = True  # until it has begun
-        # One look at the watch for all that is appended here, as compiled wrappers do.
-        if began_s > _DEADLINE[0] and REGISTRY.due():
-            return  # switched off, or a request inside ``suppress()``
+        if self.prepare(environ):
+            environ[KEY] = self
+            ENTER(self)
+
+    def prepare(self, environ: "dict[str, Any]") -> bool:
+        """Begin without counting; say whether the request is to be counted."""
+        self.began_s = began_s = perf_counter()
+        self.environ = environ
+        self.status = self.route = self.error = ""
+        self.mount = environ.get("SCRIPT_NAME", "")  # dispatchers inside add to it
+        self.streamed = self.traced = False
+        # One look at the watch for all that is recorded here, as compiled wrappers do.
+        if began_s > DEADLINE[0] and REGISTRY.due():
+            self.ended_s = UNHEARD  # switched off, or inside ``suppress()``
+            return False
+        self.ended_s = 0.0
         if REGISTRY.tracing is not None or "HTTP_TRACEPARENT" in environ:
-            self._join_trace(environ)
-        key = environ["REQUEST_METHOD"], environ["wsgi.url_scheme"]
-        active: Append
-        self._active = active = metrics.actives.get(key) or metrics.active(*key)
-        active(1)
-        environ[KEY] = self
-        UNDERWAY.add(self)
-        self._over = False
+            self.join_trace(environ)
+        return True
 
     def end(self) -> None:
-        """Record the duration; the second time does nothing."""
-        if self._over:
+        """Let the duration be recorded; the second time does nothing."""
+        if self.ended_s:
             return
-        self._over = True
         ended_s = perf_counter()
-        UNDERWAY.discard(self)
+        environ = self.environ
         try:
-            self._active(-1)
-            environ = self._environ
-            environ.pop(KEY, None)  # breaks the cycle between the two
-            answer = (
-                environ["REQUEST_METHOD"],
-                environ["wsgi.url_scheme"],  # a proxy fix may have changed it
-                self.route,
-                self.status,
-                environ.get("SERVER_PROTOCOL", ""),
-                self._error,
-            )
-            metrics = self._metrics
-            append = metrics.durations.get(answer) or metrics.duration(answer)
-            if not (ended_s > _DEADLINE[0] and REGISTRY.due()):
-                append(ended_s - self._began_s)
-            if self._traced:
-                self._leave_trace(answer)
+            self.method = environ["REQUEST_METHOD"]
+            self.scheme = environ["wsgi.url_scheme"]  # a proxy fix may have changed it
+            self.protocol = environ.get("SERVER_PROTOCOL", "")
+            environ.pop(KEY, None)
         except Exception:
+            self.ended_s = UNHEARD
             notice("wsgi-end", "probekit: a request was not recorded")
+            return
+        self.environ = GONE  # breaks the cycle between the two
+        if ended_s > DEADLINE[0] and REGISTRY.due():
+            ended_s = UNHEARD
+        self.ended_s = ended_s
+        if self.traced:
+            self.leave_trace()
 
-    def start_response(self, status: str, headers: Any, *exc_info: Any) -> Any:
-        """Pass the answer's head on to the server, untouched."""
-        self.status = status[:3]
-        request = self._environ.get(_REQUEST)  # Flask is about to forget it
-        if request is not None:
-            try:
-                self.matched(getattr(request, "url_rule", None))
-            except Exception:  # another framework's request under Werkzeug's key
-                notice("wsgi-route", "probekit: a request's route could not be read")
-        return self.head(status, headers, *exc_info)
+    def lasts(self) -> None:
+        """Keep on after the call: the body is made while it is sent."""
+        self.streamed, self.length_bytes = True, None
+
+    def answered(self, head: "Callable[..., Any]") -> "Callable[..., Any]":
+        """Make a ``start_response`` that looks at the answer's head on its way.
+
+        Args:
+            head: The server's own; gets everything untouched.
+
+        """
+
+        def start_response(status: str, headers: Any, *exc_info: Any) -> Any:
+            self.status = status
+            request = self.environ.get(_REQUEST)  # Flask is about to forget it
+            if request is not None:
+                try:
+                    self.matched(getattr(request, "url_rule", None))
+                except Exception:  # another framework's request under Werkzeug's key
+                    notice(
+                        "wsgi-route", "probekit: a request's route could not be read"
+                    )
+            return head(status, headers, *exc_info)
+
+        return start_response
 
     def matched(self, rule: Any) -> None:
         """Keep the template of the rule that the framework's router chose.
@@ -148,13 +149,15 @@ class Exchange:
             rule: A Werkzeug rule, or None where no route matched.
 
         """
-        if rule is None:
-            self.route = ""
-        elif rule.map is self.url_map:
-            self.route = rule.rule
-        else:  # an application mounted in this one: its mount point is part of it
-            mount = self._environ.get("SCRIPT_NAME", "")[len(self._mount) :]
-            self.route = mount + rule.rule
+        self.route = "" if rule is None else self.mount_of(rule) + rule.rule
+
+    def mount_of(self, rule: Any) -> str:
+        """Say where the application that *rule* belongs to is mounted in this one."""
+        site = getattr(self, "site", None)
+        if site is not None and rule.map is site.url_map:
+            return ""
+        mount: str = self.environ.get("SCRIPT_NAME", "")[len(self.mount) :]
+        return mount
 
     def routed(self, template: str) -> None:
         """Keep the template that a framework further inside has told."""
@@ -162,33 +165,31 @@ class Exchange:
 
     def note(self, error: BaseException) -> None:
         """Record an exception that nobody handled, once."""
-        if self._noted == id(error):
+        name = error_type(error)
+        if self.error and self._noted == id(error):
             return
-        self._noted = id(error)  # the number only: nothing keeps the exception alive
-        self._error = error_type(error)
+        self.error = name
         if isinstance(error, Exception):
-            record_unhandled(error, self._answer())
+            self._noted = id(error)  # the number only: nothing keeps the exception
+            record_unhandled(error, self.answer())
 
     def fail(self, error: BaseException) -> None:
         """End because the application raised; the server answers 500 by itself."""
         try:
             self.note(error)
-            if not self._error and not self._over:
+            if not self.error and not self.ended_s:
                 tell_interrupted(self, error)
-            if self._error and not self.streamed:
+            if self.error and not self.streamed:
                 self.status = _FAILED
         except Exception:
             notice("wsgi-error", "probekit: an error of a request was not recorded")
         self.end()
 
-    def _answer(self) -> Answer:
-        environ = self._environ
-        method, scheme = environ["REQUEST_METHOD"], environ["wsgi.url_scheme"]
-        protocol = environ.get("SERVER_PROTOCOL", "")
-        return method, scheme, self.route, self.status, protocol, self._error
-
-    def _join_trace(self, environ: "dict[str, Any]") -> None:
-        self._traced = True
+    def join_trace(self, environ: "dict[str, Any]") -> None:
+        """Open the request's span, and make its caller's ids the running ones."""
+        self._span = self._token = None
+        self._stays = False
+        self.traced = True
         if "HTTP_TRACEPARENT" in environ:
             self._token = entered(environ["HTTP_TRACEPARENT"])
         self._span = serve_request(
@@ -198,11 +199,15 @@ class Exchange:
             environ_header(environ),
         )
 
-    def _leave_trace(self, answer: Answer) -> None:
-        if self._span is not None:
-            end_request(self._span, answer, leave=not self._stays)
-        if self._token is not None:
-            left(self._token)
+    def leave_trace(self) -> None:
+        """Undo :meth:`join_trace`; the answer is known."""
+        try:
+            if self._span is not None:
+                end_request(self._span, self.answer(), leave=not self._stays)
+            if self._token is not None:
+                left(self._token)
+        except Exception:
+            notice("wsgi-end", "probekit: a request's trace was not closed")
 
 
 def is_aside(excluded: "re.Pattern[str]", environ: "dict[str, Any]") -> bool:

@@ -9,14 +9,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar, Token
 from time import perf_counter
-from typing import Any
+from typing import Any, TypeAlias
 
 from django.db import connections
 from django.db.backends.signals import connection_created
 
 from probekit.integrations.http import known_method
-from probekit.model import AttributeValue
-from probekit.recording.instruments import histogram
+from probekit.model import Harvest, Series
+from probekit.recording.handle import Handle, Invalid
+from probekit.recording.instruments import Histogram, histogram
+from probekit.recording.registry import REGISTRY, Registry
 
 _NO_DATABASE = "django.db.backends.dummy"
 
@@ -65,28 +67,98 @@ def has_databases() -> bool:
 class DatabaseMetrics:
     """What requests spend in databases; one value for each request that asks one."""
 
-    __slots__ = ("_duration", "_operations")
+    __slots__ = ()
 
     def __init__(self) -> None:
-        """Make the instruments."""
-        self._duration = histogram(
+        """Make the instruments.
+
+        Raises:
+            BadName: The application has others of these names.
+
+        """
+        _STATEMENTS.open()
+
+    def record(self, times_s: "list[float]", method: str, route: str) -> None:
+        """Take the statements of one request; at least one."""
+        _STATEMENTS.append((method, route, times_s))
+
+
+_Key: TypeAlias = "tuple[str, str]"
+
+
+class _Statements(Handle):
+    """Requests with their statements, until the draining thread has counted them.
+
+    See ``ledger``, which does the same for the requests themselves.
+    """
+
+    __slots__ = ("_found", "_touched")
+
+    def __init__(self, registry: Registry = REGISTRY) -> None:
+        series = Series("probekit.http.server.db.duration", "histogram", "s")
+        super().__init__(series, -1)
+        self._found: dict[_Key, tuple[list[float], list[float]]] = {}
+        self._touched: list[Handle] = []
+        registry.handles.insert(0, self)
+
+    @staticmethod
+    def open() -> "tuple[Histogram, Histogram]":
+        duration = histogram(
             "probekit.http.server.db.duration",
             unit="s",
             description="Time that a request spent executing database statements.",
         )
-        self._operations = histogram(
+        operations = histogram(
             "probekit.http.server.db.operations",
             unit="{operation}",
             description="Database statements that a request executed.",
         )
+        return duration, operations
 
-    def record(self, times_s: "list[float]", method: str, route: str) -> None:
-        """Take the statements of one request; at least one."""
-        attributes: dict[str, AttributeValue] = {"http.request.method": method}
-        if route:
-            attributes["http.route"] = route
-        self._duration.record(sum(times_s), attributes)
-        self._operations.record(len(times_s), attributes)
+    def forget(self) -> None:
+        super().forget()
+        self._found, self._touched = {}, []
+
+    def fold(self, invalid: Invalid, *, most: "int | None" = None) -> None:
+        self._settle(most)
+        touched, self._touched = self._touched, []
+        for handle in touched:
+            handle.fold(invalid)
+
+    def harvest(self, into: Harvest, invalid: Invalid) -> None:
+        self._settle(None)
+        touched, self._touched = self._touched, []
+        for handle in touched:
+            handle.harvest(into, invalid)
+
+    def _settle(self, most: "int | None") -> None:
+        self._hand_on()  # what an interrupt has left
+        chunk = self.values[:most]
+        taken = len(chunk)
+        found: dict[_Key, tuple[list[float], list[float]]] = {}
+        for method, route, times_s in chunk:
+            durations, operations = found.setdefault((method, route), ([], []))
+            durations.append(sum(times_s))
+            operations.append(len(times_s))
+        del self.values[:taken]
+        self._found = found
+        self._hand_on()
+
+    def _hand_on(self) -> None:
+        for method, route in list(self._found):
+            attributes = {"http.request.method": known_method(method)}
+            if route:
+                attributes["http.route"] = route
+            durations, operations = [each.handle(attributes) for each in self.open()]
+            self._touched += [durations, operations]
+            seconds, counts = durations.values, operations.values
+            more = self._found[method, route]
+            seconds += more[0]
+            counts += more[1]
+            del self._found[method, route]
+
+
+_STATEMENTS = _Statements()
 
 
 class Tally:
@@ -114,8 +186,7 @@ class Tally:
         """Record what there was of *request*, if anything, and leave."""
         self.leave()
         if self._times_s:
-            method = known_method(request.method or "")
-            self._metrics.record(self._times_s, method, route)
+            self._metrics.record(self._times_s, request.method or "", route)
 
     @contextmanager
     def within(self) -> "Iterator[None]":

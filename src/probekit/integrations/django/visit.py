@@ -10,7 +10,6 @@ from typing import Any, TypeAlias
 from probekit.integrations.asgi_exchange import PROTOCOLS
 from probekit.integrations.django.database import DatabaseMetrics, Tally
 from probekit.integrations.django.routes import template_of
-from probekit.integrations.http import ServerMetrics
 from probekit.integrations.wsgi_exchange import KEY, Exchange, Stream
 from probekit.notice import notice
 from probekit.recording.registry import REGISTRY
@@ -43,33 +42,27 @@ class Visit(Exchange):
 
     def stream(self, response: Any) -> Any:
         """Take a response that is made while it is sent, and return it."""
-        self.streamed = True
+        self.lasts()
         watch_stream(response, self)
         return response
 
     def fail(self, error: BaseException) -> None:
         """End because something outside of Django's own net raised."""
-        try:
-            self.route = template_of(self.request)
-        except Exception:
-            notice("django-route", "probekit: a route could not be read")
+        if not self.ended_s:
+            try:
+                self.route = template_of(self.request)
+            except Exception:
+                notice("django-route", "probekit: a route could not be read")
         super().fail(error)
-
-
-class FullVisit(Visit):
-    """The same with databases, or where Django knows more than the environ."""
-
-    __slots__ = ()
 
     def enter(
         self,
         environ: "dict[str, Any]",
-        metrics: ServerMetrics,
         database: "DatabaseMetrics | None",
     ) -> None:
         """Begin: the request counts as active from here to ``end``."""
-        self.begin(environ, metrics)
-        if self._over:  # nothing is to be recorded
+        self.begin(environ)
+        if self.ended_s:  # nothing is to be recorded
             return
         if environ is not self.request.META:
             self.request.META[KEY] = self
@@ -78,13 +71,15 @@ class FullVisit(Visit):
 
     def end(self) -> None:
         """Record; the second time does nothing."""
-        if self._over:
+        if self.ended_s:
             return
+        environ, request = self.environ, self.request
         super().end()
-        if self._environ is not self.request.META:
-            self.request.META.pop(KEY, None)
+        self.request = None  # the record is kept until it is drained
+        if environ is not request.META:
+            request.META.pop(KEY, None)
         if self.tally is not None:
-            _tell(self.tally, self.request, self.route)
+            _tell(self.tally, request, self.template())
 
 
 class Guest:
