@@ -15,6 +15,9 @@ from probekit.sources.portable import (
     PsutilHost,
 )
 
+if sys.platform == "linux":  # not at the first reading: a fork may come meanwhile
+    from probekit.sources.linux import LinuxHost
+
 T = TypeVar("T")
 
 
@@ -30,8 +33,6 @@ def host_reader(clock: Clock) -> HostReader:
     """Choose who reads this host: ``/proc`` where there is one, else psutil."""
     if sys.platform != "linux":
         return PsutilHost(clock)
-    from probekit.sources.linux import LinuxHost
-
     return EitherHost(LinuxHost(), PsutilHost(clock))
 
 

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Protocol
 from probekit.clock import Clock
 from probekit.sources.either import either
 
+if sys.platform == "linux":  # not at the first reading: a fork may come meanwhile
+    from probekit.sources.linux_process import LinuxProcess
+
 if TYPE_CHECKING:
     import psutil
 
@@ -49,8 +52,6 @@ def process_reader(clock: Clock) -> ProcessReader:
     """Choose who reads the calling process."""
     if sys.platform != "linux":
         return PsutilProcess(clock)
-    from probekit.sources.linux_process import LinuxProcess
-
     return EitherProcess(LinuxProcess(), PsutilProcess(clock))
 
 
