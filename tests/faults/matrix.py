@@ -132,11 +132,13 @@ DISK = {
     ),
     "D3": Row(
         "Each write and fsync is late",
-        "Call p99 at most 50 µs, neither calls nor an event loop wait; nothing lost",
+        "Call p99 at most 50 µs, neither calls nor an event loop wait; the exit takes "
+        "at most 2 s; nothing lost",
     ),
     "D4": Row(
         "Link, pipe or folder in the buffer's place; read-only; no folder",
-        "One warning, memory; never followed, never touched",
+        "One warning, memory; never followed, never touched; back to the file within "
+        "30 s once it can be used, with all that memory held, once",
     ),
     "D5": Row(
         "Flipped, zeroed, foreign, cut, exchanged bytes and pages, at rest and in use",
@@ -151,14 +153,19 @@ DISK = {
         "Locked by a foreign tool (60 s)",
         "Call p99 at most 50 µs, no call waits; nothing lost",
     ),
-    "D8": Row("A viewer that reads for long", "The log shrinks after it; nothing lost"),
+    "D8": Row(
+        "A viewer that reads for long",
+        "File and log are at most 4 MiB above the cap, then it is left behind with the "
+        "old file; the log shrinks after it; nothing lost",
+    ),
     "D9": Row(
         "Cap and age reached with the receiver down",
         "Never larger than the cap and 4 MiB; the oldest go and are booked",
     ),
     "D10": Row(
-        "Power loss: the file as of the last checkpoint, without its log",
-        "The books balance, no number is given twice",
+        "Power loss: only what was synced is on the disk",
+        "The last 5 s are lost at most, without a hole before them, durable events "
+        "too; the books balance, no number is given twice",
     ),
     "D11": Row("A network file system", "Refused"),
     "D12": Row("A buffer of a newer version", "Left alone"),

@@ -74,32 +74,32 @@ def stepping(scene, ledger, clock_shim, *steps, zone="Europe/Berlin"):
 
 
 @pytest.mark.row("T1")
-@pytest.mark.parametrize("step", STEPS)
 def test_a_clock_that_steps_costs_no_record_and_bends_no_duration(
-    scene, ledger, clock_shim, step, measured
+    scene, ledger, clock_shim, measured
 ):
-    """T1: there and back again, within one process."""
-    _, windows = stepping(scene, ledger, clock_shim, STEPS[step], 0)
+    """T1: ahead and back, by hours and by years, within one process."""
+    _, windows = stepping(scene, ledger, clock_shim, *STEPS.values(), 0)
 
     assert [] == [each for each in windows if each[1] >= each[2]]
     assert [] == [each for each in windows if each[2] - each[1] > 60 * 10**9]
-    measured(f"{step} and back: lost 0, twice 0, windows without length 0")
+    measured(f"{', '.join(STEPS)}: lost 0, twice 0, windows without length 0")
 
 
 MOMENTS = {
     "1970": 5,
     "the beginning of summer time": 1_774_746_000 - 1,
-    "the end of summer time": 1_792_890_000 - 1,
+    "its end": 1_792_890_000 - 1,
     "the last second of 2038's 32 bits": (1 << 31) - 2,
 }
 
 
 @pytest.mark.row("T1")
-@pytest.mark.parametrize("moment", MOMENTS)
-def test_no_moment_is_special(scene, ledger, clock_shim, moment, measured):
+def test_no_moment_is_special(scene, ledger, clock_shim, measured):
     """T1: a host that does not know the year yet; an hour that comes twice or never."""
-    begun, windows = stepping(scene, ledger, clock_shim, f"@{MOMENTS[moment]}", 0)
+    moments = [f"@{moment}" for moment in MOMENTS.values()]
+    begun, windows = stepping(scene, ledger, clock_shim, *moments, 0)
 
-    assert MOMENTS[moment] <= begun[0] <= MOMENTS[moment] + 10
+    for moment, at_s in zip(MOMENTS.values(), begun, strict=False):
+        assert moment <= at_s <= moment + 10
     assert [] == [each for each in windows if each[1] >= each[2]]
-    measured(f"{moment}: lost 0, twice 0, windows without length 0")
+    measured(f"{', '.join(MOMENTS)}: lost 0, twice 0, windows without length 0")

@@ -15,6 +15,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.faults]
 
 LONG = os.environ.get("PROBEKIT_FAULTS") == "long"
 LATE_MS = 250
+EXIT_S = 2.0  # the whole of it, the interpreter's own end included
 LOCKED_S = 60 if LONG else 2
 
 TIMED = """
@@ -118,14 +119,20 @@ def test_a_disk_that_hangs_holds_neither_a_call_nor_the_event_loop(
     environment = under(
         shim, -LATE_MS, armed=scene.folder / "armed", at=1, times=0, calls="wps"
     )
-    process = scene.start(TIMED, environment=environment)
-    well, _, said = scene.finish(process)
+    program = TIMED + "operation(375)\nsay(time.monotonic())"
+    process = scene.start(program, environment=environment)
+    well, _, said, ends_s = scene.finish(process)
+    exit_s = time.monotonic() - float(ends_s)
     well, times = Times.read(well), Times.read(said)
-    measured(f"each write {LATE_MS} ms late: {times} (disk well: {well})")
+    measured(
+        f"each write {LATE_MS} ms late: {times} (disk well: {well}); "
+        f"exit {exit_s:.1f} s"
+    )
 
     # Had one of them waited for one single write, it were more.
     assert max(times.call_max, times.record_max, times.stall_max) < LATE_MS * 1000 / 2
     assert times.call_p99 <= 50
+    assert exit_s <= EXIT_S
     assert scene.deliver()
     scene.expect_all(process.who)
     assert 0 == scene.lost("events") == scene.lost("metrics")

@@ -228,7 +228,8 @@ def test_a_daemonized_host_keeps_recording_and_its_files_are_safe(stage):
             probekit.count("shop.orders", 1)
             time.sleep(0.1)
         for n, canary in enumerate(canaries):
-            assert open(f"canary-{n}", "rb").read() == b"precious" * 10
+            found = open(f"canary-{n}", "rb").read()
+            assert found == b"precious" * 10, (canaries[n].fileno(), found[:300])
         print("intact", flush=True)
         probekit.flush(2)
         os._exit(0)
