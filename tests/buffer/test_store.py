@@ -437,6 +437,25 @@ def test_at_most_three_damaged_files_are_kept(buffer, clock):
     assert 3 == len(aside(buffer.path))
 
 
+@pytest.mark.row("D5")
+def test_a_damaged_file_takes_no_more_room_than_evidence_may(
+    buffer, clock, monkeypatch
+):
+    """What could be read of it goes on in the new file; then it is cut."""
+    monkeypatch.setattr("probekit.buffer.places._ASIDE_BYTES", 5000)
+    buffer.store.register([])
+    buffer.store.dispose()
+    buffer.path.write_bytes(b"\0" * 80_000)
+    store = Store(buffer.path, clock=clock)
+    store.open()
+    (kept,) = aside(buffer.path)
+    assert 80_000 == kept.stat().st_size  # nobody leads who could have read it
+    store.register([])
+    store.dispose()
+
+    assert 5000 == kept.stat().st_size
+
+
 @pytest.mark.row("D4")
 def test_a_symlink_is_not_followed(tmp_path, clock):
     (tmp_path / "b.db").symlink_to(tmp_path / "elsewhere.db")
@@ -452,19 +471,42 @@ def test_a_path_that_cannot_be_made_is_named(clock, path):
     failing_open(Path(path), clock)
 
 
+MOUNTS = """dev / ext4 rw 0 0
+overlay /srv overlay rw 0 0
+tmpfs /dev/shm tmpfs rw 0 0
+host:/x /mnt/net nfs4 rw 0 0
+host:/y /mnt/old nfs rw 0 0
+//host/z /mnt/share cifs rw 0 0
+me@host: /home/me/my\\040files fuse.sshfs rw 0 0
+dev /mnt/net/local ext4 rw 0 0
+"""
+
+
 @pytest.mark.row("D11")
-def test_a_network_file_system_is_refused(tmp_path):
+@pytest.mark.parametrize(
+    "path, kind",
+    [
+        ("/mnt/net/a/b.db", "nfs4"),
+        ("/mnt/old/b.db", "nfs"),
+        ("/mnt/share/b.db", "cifs"),
+        ("/home/me/my files/b.db", "fuse.sshfs"),
+        ("/mnt/net/local/b.db", ""),
+        ("/mnt/network/b.db", ""),
+        ("/dev/shm/b.db", ""),
+        ("/srv/b.db", ""),
+        ("/b.db", ""),
+    ],
+)
+def test_a_network_file_system_is_refused_and_no_other(tmp_path, path, kind):
+    from pathlib import Path
+
     from probekit.buffer.places import unsuitable_filesystem
 
     mounts = tmp_path / "mounts"
-    mounts.write_text(
-        "/ / ext4 rw 0 0\nhost:/x /mnt/net nfs4 rw 0 0\n".replace("/ /", "dev /")
-    )
+    mounts.write_text(MOUNTS)
+    found = unsuitable_filesystem(Path(path), str(mounts))
 
-    assert "a network file system (nfs4)" == unsuitable_filesystem(
-        tmp_path.__class__("/mnt/net/a/b.db"), str(mounts)
-    )
-    assert "" == unsuitable_filesystem(tmp_path.__class__("/mnt/b.db"), str(mounts))
+    assert (f"a network file system ({kind})" if kind else "") == found
 
 
 def test_a_write_lock_held_elsewhere_is_a_clear_error(buffer, monkeypatch):

@@ -13,7 +13,7 @@ from probekit.buffer import copybook, mending, salvage
 from probekit.buffer.accounts import CORRUPT, TABLE
 from probekit.buffer.copybook import Books
 from probekit.buffer.meta import read_meta, write_meta
-from probekit.buffer.places import drop_log
+from probekit.buffer.places import cut_aside, drop_log
 from probekit.errors import BufferCorrupt
 from probekit.notice import notice
 
@@ -131,8 +131,9 @@ class Keeper:
             try:
                 copybook.save(self._path, books, afresh=not is_same)
                 if self._done is not None and not _is_pending(books):
-                    drop_log(self._done)
-                    self._done = None
+                    salvaged, self._done = self._done, None
+                    drop_log(salvaged)
+                    cut_aside(salvaged)
             except OSError as error:  # a full disk; the buffer itself knows better
                 notice("buffer-books", f"{copybook.path_of(self._path)}: {error}")
 

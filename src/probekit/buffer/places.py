@@ -1,6 +1,7 @@
 """Where a buffer may lie: files made private, damaged ones set aside."""
 
 import os
+import re
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -8,6 +9,8 @@ from pathlib import Path
 from probekit.buffer.locks import make_private_directory, open_private
 
 _KEPT_ASIDE = 3
+_ASIDE_BYTES = 16 << 20  # of each, once what could be read of it is salvaged
+_ESCAPE = re.compile(r"\\([0-7]{3})")  # how /proc writes blanks in names
 _BESIDE = ("-wal", "-shm", ".copy", ".model")  # what is not a file set aside itself
 _NETWORK = frozenset(
     {"nfs", "nfs4", "cifs", "smb2", "smb3", "smbfs", "afs", "ceph", "lustre"}
@@ -65,6 +68,22 @@ def drop_log(kept: Path) -> None:
         Path(f"{kept}{suffix}").unlink(missing_ok=True)
 
 
+def cut_aside(kept: Path) -> None:
+    """Let a file that was set aside take no more room than evidence may.
+
+    Raises:
+        OSError: It cannot be cut, or is a link.
+
+    """
+    flags = os.O_WRONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
+    descriptor = os.open(kept, flags)
+    try:
+        if os.fstat(descriptor).st_size > _ASIDE_BYTES:
+            os.ftruncate(descriptor, _ASIDE_BYTES)
+    finally:
+        os.close(descriptor)
+
+
 def unsuitable_filesystem(path: Path, mounts: str = "/proc/self/mounts") -> str:
     """The type of a network file system below *path*, empty for a local one.
 
@@ -78,7 +97,8 @@ def unsuitable_filesystem(path: Path, mounts: str = "/proc/self/mounts") -> str:
     best, kind = "", ""
     for line in lines:
         _, mount, found, *_ = [*line.split(" "), "", "", ""]
-        folder = mount.replace("\\040", " ").rstrip("/") + "/"
+        folder = _ESCAPE.sub(lambda found: chr(int(found[1], 8)), mount)
+        folder = folder.rstrip("/") + "/"
         if f"{path}/".startswith(folder) and len(folder) >= len(best):
             best, kind = folder, found
     return f"a network file system ({kind})" if kind in _NETWORK else ""
