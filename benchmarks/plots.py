@@ -4,7 +4,7 @@ import html
 import math
 from dataclasses import dataclass
 
-WIDTH, BAR, LEFT, PAD = 760, 22, 270, 14
+WIDTH, BAR, LEFT, PAD = 820, 22, 300, 14
 INK, FAINT, OURS, OTHERS = "#222", "#ccc", "#d1495b", "#8d99ae"
 COLOURS = ("#d1495b", "#00798c", "#edae49", "#30638e", "#66a182", "#8d99ae")
 STYLE = "font-family='sans-serif' font-size='12'"
@@ -33,6 +33,10 @@ def _line(x1, y1, x2, y2, *, colour=FAINT, width=1):
     )
 
 
+def _number(value):
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
+
+
 @dataclass(frozen=True)
 class Bars:
     """Horizontal bars on a logarithmic axis; those of probekit stand out."""
@@ -44,7 +48,7 @@ class Bars:
 
     def to_svg(self):
         shown = sorted(self.figures.items(), key=lambda pair: pair[1])
-        low = math.floor(math.log10(max(min(v for _, v in shown), 0.1)))
+        low = math.floor(math.log10(max(min(v for _, v in shown) * 0.6, 0.1)))
         high = math.ceil(math.log10(max(v for _, v in shown) * 1.01))
         room = WIDTH - LEFT - 110
 
@@ -66,7 +70,7 @@ class Bars:
                 f"<rect x='{LEFT}' y='{y}' width='{max(at(value) - LEFT, 2):.1f}' "
                 f"height='{BAR - 6}' fill='{colour}'/>"
             )
-            body.append(_text(at(value) + 6, y + 13, f"{value:,.4g} {self.unit}"))
+            body.append(_text(at(value) + 6, y + 13, f"{_number(value)} {self.unit}"))
         return _frame(WIDTH, height, body)
 
 
@@ -97,11 +101,13 @@ class Lines:
         for power in range(y_low, y_high + 1):
             _, y = at(min(xs), 10.0**power)
             body += [_line(left, y, right, y)]
-            body += [_text(left - 6, y + 4, f"{10.0**power:,.4g} {self.unit}", "end")]
+            body += [
+                _text(left - 6, y + 4, f"{_number(10.0**power)} {self.unit}", "end")
+            ]
         for x in sorted(set(xs)):
             place, _ = at(x, 10.0**y_low)
             body += [_line(place, top, place, bottom)]
-            body += [_text(place, bottom + 16, f"{x:,.4g}", "middle")]
+            body += [_text(place, bottom + 16, _number(x), "middle")]
         body.append(_text((left + right) / 2, bottom + 34, self.x_label, "middle"))
         for index, (name, line) in enumerate(self.lines.items()):
             colour = COLOURS[index % len(COLOURS)]
