@@ -116,10 +116,8 @@ class Histogram:
         chunk.sort()
         low, high, total = float(chunk[0]), float(chunk[-1]), float(total)
         first, last = bisect_left(BOUNDS, low), bisect_left(BOUNDS, high)
-        if last - first < len(chunk):
-            found = _counted_densely(chunk, first, last)
-        else:
-            found = _counted_sparsely(chunk)
+        one = [(first, len(chunk))]
+        found = one if first == last else _counted(chunk, first, last)
         self.count += len(chunk)
         self.sum += total
         self.min = min(self.min, low)
@@ -278,27 +276,27 @@ def _buckets(bounds: "tuple[float, ...]") -> "array[int]":
     return array("H", [bisect_left(cuts, bin_) for bin_ in range(OVERFLOW_BIN + 1)])
 
 
-def _counted_densely(
-    ordered: "list[float]", first: int, last: int
-) -> "list[tuple[int, int]]":
-    """Bins from *first* to *last* and their counts: one search for each bound."""
-    below = list(map(bisect_right, repeat(ordered), BOUNDS[first:last]))
-    below.append(len(ordered))
-    counts = map(int.__sub__, below, [0, *below])
-    return [(bin_, count) for bin_, count in enumerate(counts, first) if count]
+def _counted(ordered: "list[float]", first: int, last: int) -> "list[tuple[int, int]]":
+    """Occupied bins, *first* to *last*, and their counts.
 
-
-def _counted_sparsely(ordered: "list[float]") -> "list[tuple[int, int]]":
-    """The same where most bins between are empty: two searches for each occupied."""
+    One search for each bound where the values are many, two for each occupied bin
+    where they are few.
+    """
+    if 3 * (last - first) < len(ordered):
+        below = list(map(bisect_right, repeat(ordered), BOUNDS[first:last]))
+        below.append(len(ordered))
+        counts = map(int.__sub__, below, [0, *below])
+        return [(bin_, count) for bin_, count in enumerate(counts, first) if count]
     found: list[tuple[int, int]] = []
     position, end = 0, len(ordered)
     while position < end:
-        bin_ = bisect_left(BOUNDS, ordered[position])
-        if bin_ == OVERFLOW_BIN:
+        first = bisect_left(BOUNDS, ordered[position], first, last)
+        following = position + 1
+        if first == last:
             following = end
-        else:
-            following = bisect_right(ordered, BOUNDS[bin_], position)
-        found.append((bin_, following - position))
+        elif following < end and ordered[following] <= BOUNDS[first]:
+            following = bisect_right(ordered, BOUNDS[first], following)
+        found.append((first, following - position))
         position = following
     return found
 

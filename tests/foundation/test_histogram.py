@@ -1,6 +1,7 @@
 """Laws of the log-linear histogram."""
 
 import math
+import random
 from bisect import bisect_left
 from decimal import Decimal
 from itertools import pairwise
@@ -127,3 +128,28 @@ def test_extremes_have_bins_of_their_own():
 
     assert {0: 3, OVERFLOW_BIN: 1} == histogram.bins
     assert (-5.0, 1e300) == (histogram.min, histogram.max)
+
+
+@pytest.mark.parametrize("spread", [0.0, 0.05, 1.0, 30.0])
+@pytest.mark.parametrize("number", [1, 2, 40, 500, 9000])
+def test_many_values_are_counted_like_single_ones(number, spread):
+    """However many, and whether their bins lie close or far apart."""
+    draw = random.Random(number)
+    values = [draw.lognormvariate(-7, spread) for _ in range(number)]
+    values += [0.0, -1.0, 0.25, 0.25, 2.5e-3, 1e19] if spread else []
+    singles = Histogram()
+    for value in values:
+        singles.add([value])
+
+    assert singles == Histogram.of(values)
+    assert len(values) == sum(singles.bins.values())
+
+
+def test_what_is_no_number_is_refused_and_nothing_counted():
+    """All or none of a chunk."""
+    histogram = Histogram()
+    for values in (["text"], [1.0, None], [Decimal(1)], [10**400, 1.0]):
+        with pytest.raises((TypeError, OverflowError)):
+            histogram.add(values)
+
+    assert Histogram() == histogram

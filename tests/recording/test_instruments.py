@@ -349,3 +349,23 @@ def test_cleaned_attributes_can_always_be_stored(attributes):
                 assert -(2**63) <= item < 2**63
             if type(item) is float:
                 assert math.isfinite(item)
+
+
+def test_among_thousands_of_values_bad_ones_are_left_out(registry, drained):
+    """A long list is looked at value by value only when something shows."""
+    sizes = instrument(Histogram, "sizes", registry=registry).bind()
+    for bad in ("text", None, float("nan"), 10**400, object()):
+        for value in (
+            *[0.5] * 2500,
+            bad,
+            fractions.Fraction(1, 4),
+            decimal.Decimal(2),
+            3,
+        ):
+            sizes.record(value)
+    recorded = drained()
+    ((_, binned),) = recorded.harvest.binned
+
+    assert 5 * 2503 == binned.count
+    assert (0.25, 3.0) == (binned.min, binned.max)
+    assert {("metrics", "invalid"): 5} == recorded.losses
