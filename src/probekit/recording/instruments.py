@@ -42,6 +42,7 @@ class Instrument(Generic[B]):
         "_own_limit",
         "_plain",
         "_registry",
+        "_room",
         "description",
         "name",
         "unit",
@@ -62,6 +63,7 @@ class Instrument(Generic[B]):
         self.unit = unit
         self.description = description
         self._registry = registry
+        self._room = registry.watch.room
         self._own_limit = limit_sets
         self._ends_with_process = ends_with_process
         self._handles: dict[tuple[Any, ...], Handle] = {}  # by cleaned attributes
@@ -104,7 +106,6 @@ class Instrument(Generic[B]):
         raise NotImplementedError
 
     def _record(self, value: float, attributes: "Mapping[str, Any] | None") -> None:
-        registry = self._registry
         try:
             if attributes:
                 try:
@@ -115,9 +116,11 @@ class Instrument(Generic[B]):
                     handle = self.handle(attributes)
             else:
                 handle = self._plain or self.handle(None)
-            length = len(handle.values)
-            room = length < LENGTH_LIMIT and registry.watch.room[length]
-            if room or not registry.due_for(handle):
+            values = handle.values
+            length = len(values)
+            if length < LENGTH_LIMIT and self._room[length]:
+                values.append(value)
+            elif not self._registry.due_for(handle):
                 handle.append(value)
         except Exception as error:
             self._refuse(error)
