@@ -220,9 +220,9 @@ buffer, url, times = sys.argv[1:]
 probekit.configure("shop", buffer=buffer, host_metrics=False, own_metrics=False)
 logs = LoggerProvider()
 logs.add_log_record_processor(
-    SimpleLogRecordProcessor(wrap(OTLPLogExporter(url + "/v1/logs", timeout=1))))
+    SimpleLogRecordProcessor(wrap(OTLPLogExporter(url + "/v1/logs", timeout=10))))
 reader = PeriodicExportingMetricReader(
-    wrap(OTLPMetricExporter(url + "/v1/metrics", timeout=1)))
+    wrap(OTLPMetricExporter(url + "/v1/metrics", timeout=10)))
 meter = MeterProvider([reader]).get_meter("shop")
 logger = logs.get_logger("shop")
 orders = meter.create_counter("shop.orders")
