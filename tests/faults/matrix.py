@@ -196,7 +196,10 @@ REST = {
         "Secrets in addresses, attributes, messages, locals; wrong certificates",
         "In no file, log, `repr`, status; refused, never plain text",
     ),
-    "S2": Row("Umask 0, planted links", "0600 and 0700; not followed"),
+    "S2": Row(
+        "Umask 0, planted links, files that another user has put in our place",
+        "0600 and 0700; not followed; left alone",
+    ),
     "S3": Row(
         "Import with `-I -O -W error`; libraries missing or broken",
         "No file, socket, thread; all is recorded",

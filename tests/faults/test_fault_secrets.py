@@ -9,6 +9,11 @@ import sys
 import pytest
 from faultscene import files_below
 
+from probekit.buffer.segments import SegmentWriter
+from probekit.buffer.store import Store
+from probekit.errors import BufferFailed
+from probekit.model import Event, Harvest
+
 pytestmark = [pytest.mark.e2e, pytest.mark.faults]
 
 SECRETS = {
@@ -217,3 +222,34 @@ def test_no_planted_link_is_followed(scene, ledger, part):
         assert [] == list(victim.iterdir())
     else:
         assert b"precious" == victim.read_bytes()
+
+
+@pytest.fixture
+def another_user(monkeypatch):
+    """Whoever looks now is not who made the files so far, nor the superuser."""
+    monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
+
+
+@pytest.mark.row("S2")
+def test_a_buffer_that_another_user_has_put_there_is_left_alone(tmp_path, another_user):
+    """It may be there to be read along, or to mislead."""
+    planted = tmp_path / "buffer.db"
+    planted.touch(mode=0o666)
+    store = Store(planted)
+    with pytest.raises(BufferFailed, match="belongs to user"):
+        store.open()
+
+    assert b"" == planted.read_bytes()
+
+
+@pytest.mark.row("S2")
+def test_a_journal_that_another_user_has_put_there_gets_no_segment(
+    tmp_path, another_user
+):
+    """What waits for the disk stays in memory then."""
+    planted = tmp_path / "buffer.db.journal"
+    planted.mkdir(mode=0o777)
+    with pytest.raises(PermissionError, match="left alone"):
+        SegmentWriter(planted).append(Harvest(events=[Event(1, "e")]))
+
+    assert [] == list(planted.iterdir())

@@ -77,8 +77,8 @@ def tally():
 def test_a_soak_leaves_nothing_in_memory_and_loses_nothing(
     scene, tally, long_run, measured
 ):
-    """15 min (short: 6 s) of events, threads that end, and calls that fail."""
-    seconds = 900 if long_run else 6
+    """15 min (short: 4 s) of events, threads that end, and calls that fail."""
+    seconds = 900 if long_run else 4
     (said,) = scene.run(
         SOAK, seconds, 12, 1_300, 1_000, sink=tally.url, timeout_s=seconds + 90
     )

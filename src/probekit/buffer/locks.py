@@ -171,6 +171,24 @@ def make_private_directory(path: Path) -> None:
     path.chmod(0o700)
 
 
+def refuse_foreign(path: Path) -> None:
+    """Refuse what another user has put in our place, to read along or to mislead.
+
+    We make nothing that others may write, so what is theirs was planted. The superuser
+    may work on anybody's buffer.
+
+    Raises:
+        OSError: *path* belongs to another user, or cannot be looked at.
+
+    """
+    me = getattr(os, "geteuid", lambda: 0)()
+    owner = path.stat().st_uid
+    if me not in {0, owner}:
+        raise PermissionError(
+            f"{path} belongs to user {owner} and not to us ({me}); it is left alone"
+        )
+
+
 def lock_descriptor(descriptor: int) -> bool:
     """Lock an open file without waiting; False when somebody else has it."""
     try:

@@ -6,7 +6,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from probekit.buffer.locks import make_private_directory, open_private
+from probekit.buffer.locks import make_private_directory, open_private, refuse_foreign
 
 _KEPT_ASIDE = 3
 _ASIDE_BYTES = 16 << 20  # of each, once what could be read of it is salvaged
@@ -24,7 +24,7 @@ def create_file(path: Path) -> None:
     """Make an empty private file unless there is one; its siblings take its mode.
 
     Raises:
-        OSError: It cannot be made, or is a symlink or no regular file.
+        OSError: It cannot be made, is a symlink or no regular file, or another user's.
 
     """
     make_private_directory(path.parent)
@@ -35,6 +35,7 @@ def create_file(path: Path) -> None:
     except FileExistsError:
         if not path.is_file():
             raise OSError(f"{path} is no regular file") from None
+        refuse_foreign(path)
 
 
 def set_aside(path: Path) -> Path:

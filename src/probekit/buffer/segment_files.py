@@ -17,6 +17,7 @@ from probekit.buffer.locks import (
     lock_descriptor,
     make_private_directory,
     open_private,
+    refuse_foreign,
 )
 
 _NAME = re.compile(r"([0-9a-f]{16})-(\d+)-([0-9a-f]{16})\.seg")
@@ -88,6 +89,7 @@ def create(directory: Path, time_ns: int, stream: str) -> OpenSegment:
 
     """
     make_private_directory(directory)
+    refuse_foreign(directory)
     name = f"{time_ns:016x}-{os.getpid()}-{stream}.seg"
     newborn = directory / (name + _NEWBORN)
     descriptor = open_private(
