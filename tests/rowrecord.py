@@ -25,7 +25,7 @@ class RowRecorder:
     """
 
     def __init__(self, folder):
-        self._folder = Path(folder)
+        self._folder = Path(folder).resolve()  # tests change directories
         self._rows = {}
 
     def pytest_collection_modifyitems(self, items):
