@@ -210,7 +210,7 @@ class Stitch:
         except RecursionError:
             raise  # woven code counts it where it cannot be told
         except Exception as failure:
-            notice("fail", f"an error of {self.name} was not recorded: {failure!r}")
+            notice("fail", f"an error of {self.name} was not recorded", failure)
         finally:
             _FAILING.discard(thread)
 
