@@ -267,6 +267,23 @@ def test_statements_that_run_in_other_threads_are_the_requests(asked):
     assert [1] == Told().values(DB_OPERATIONS)
 
 
+def test_statements_that_cannot_be_counted_are_a_loss_and_cost_no_later_ones(
+    monkeypatch,
+):
+    def fall(_method):
+        raise RuntimeError
+
+    place = "probekit.integrations.django.database.known_method"
+    monkeypatch.setattr(place, fall)
+    ask("/orders/")
+    lost = Told()
+    monkeypatch.undo()
+    ask("/orders/")
+
+    assert {("metrics", "internal_error"): 2} == lost.harvest.losses
+    assert ([], [1]) == (lost.of(DB_OPERATIONS), Told().values(DB_OPERATIONS))
+
+
 def test_several_statements_of_a_request_are_one_value():
     ask("/orders/", "post")
 

@@ -16,6 +16,7 @@ from django.db.backends.signals import connection_created
 
 from probekit.integrations.http import known_method
 from probekit.model import Harvest, Series
+from probekit.notice import notice
 from probekit.recording.handle import Handle, Invalid
 from probekit.recording.instruments import Histogram, histogram
 from probekit.recording.registry import REGISTRY, Registry
@@ -80,7 +81,8 @@ class DatabaseMetrics:
 
     def record(self, times_s: "list[float]", method: str, route: str) -> None:
         """Take the statements of one request; at least one."""
-        _STATEMENTS.append((method, route, times_s))
+        # Added up now: a thread that the request has left behind may go on.
+        _STATEMENTS.append((method, route, sum(times_s), len(times_s)))
 
 
 _Key: TypeAlias = "tuple[str, str]"
@@ -92,11 +94,12 @@ class _Statements(Handle):
     See ``ledger``, which does the same for the requests themselves.
     """
 
-    __slots__ = ("_found", "_touched")
+    __slots__ = ("_found", "_registry", "_touched")
 
     def __init__(self, registry: Registry = REGISTRY) -> None:
         series = Series("probekit.http.server.db.duration", "histogram", "s")
         super().__init__(series, -1)
+        self._registry = registry
         self._found: dict[_Key, tuple[list[float], list[float]]] = {}
         self._touched: list[Handle] = []
         registry.handles.insert(0, self)
@@ -136,26 +139,39 @@ class _Statements(Handle):
         chunk = self.values[:most]
         taken = len(chunk)
         found: dict[_Key, tuple[list[float], list[float]]] = {}
-        for method, route, times_s in chunk:
+        for method, route, seconds, n in chunk:
             durations, operations = found.setdefault((method, route), ([], []))
-            durations.append(sum(times_s))
-            operations.append(len(times_s))
+            durations.append(seconds)
+            operations.append(n)
         del self.values[:taken]
         self._found = found
         self._hand_on()
 
     def _hand_on(self) -> None:
-        for method, route in list(self._found):
+        for key in list(self._found):
+            handles = self._handles(key)
+            if handles is not None:
+                seconds, counts = handles[0].values, handles[1].values
+                more = self._found[key]
+                seconds += more[0]
+                counts += more[1]
+            del self._found[key]
+
+    def _handles(self, key: _Key) -> "tuple[Handle, Handle] | None":
+        method, route = key
+        try:
             attributes = {"http.request.method": known_method(method)}
             if route:
                 attributes["http.route"] = route
-            durations, operations = [each.handle(attributes) for each in self.open()]
-            self._touched += [durations, operations]
-            seconds, counts = durations.values, operations.values
-            more = self._found[method, route]
-            seconds += more[0]
-            counts += more[1]
-            del self._found[method, route]
+            durations, operations = (each.handle(attributes) for each in self.open())
+        except Exception as error:
+            self._registry.loss(
+                "metrics", "internal_error", 2 * len(self._found[key][0])
+            )
+            notice("django-db", "probekit: statements were not counted", error)
+            return None
+        self._touched += [durations, operations]
+        return durations, operations
 
 
 _STATEMENTS = _Statements()
