@@ -147,6 +147,7 @@ def _is_importing(frame: "FrameType | None") -> bool:
 
 def _before() -> None:
     household = _hooks.household
+    _hooks.prepared_by = 0
     if household is None:
         return
     try:
@@ -170,7 +171,9 @@ def _after_in_parent() -> None:
 
 def _after_in_child() -> None:
     household = _hooks.household
-    clean = _hooks.prepared_by == os.getppid() != 0
+    # Not compared with the parent's id: a parent that ends at once, as those of daemons
+    # do, may be gone by now, and the child's parent another process.
+    clean = _hooks.prepared_by not in {0, os.getpid()}
     _hooks.prepared_by = 0
     if household is not None:
         try:
