@@ -23,7 +23,7 @@ class Row:
 
 PROCESS = {
     "P1": Row(
-        "SIGKILL at a random moment, and in the middle of a write",
+        "SIGKILL at a random moment of its first 0.4 s; in the middle of a write",
         "No durable event is lost; of others at most the last flush interval, without "
         "a hole; nothing twice; what was running is told by the next leader",
         "kill",
