@@ -5,7 +5,8 @@ in integer nanoseconds since 1970. Nobody else calls the ``time`` module.
 """
 
 import time
-from typing import Protocol
+
+from probekit.hints import Protocol
 
 
 class Clock(Protocol):

@@ -8,9 +8,14 @@ differences. It does no I/O and belongs to one thread.
 import math
 from array import array
 from collections.abc import Callable, Iterable, Sequence
-from typing import Literal, TypeAlias
 
-from probekit.model import Attributes, AttributeValue, Harvest, Kind, Series
+from probekit.hints import Literal, TypeAlias
+from probekit.recorded import Attributes, AttributeValue, Kind, Series
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from probekit.model import Harvest
 
 Observe: TypeAlias = "Callable[[Observer], object]"
 Manner: TypeAlias = Literal["gauge", "level", "total", "total_since_start"]
@@ -118,7 +123,7 @@ class Observer:
         self._known: dict[Readings, array[int]] = {}
         self._latest: dict[Readings, tuple[float, ...]] = {}  # of sums
         self.failed = 0
-        self._harvest = Harvest(series=self._table.series)
+        self._harvest = self._empty()
 
     def gauge(
         self,
@@ -306,9 +311,15 @@ class Observer:
             ),
         )
 
-    def harvest(self) -> Harvest:
+    def _empty(self) -> "Harvest":
+        # Here, because recording needs the table and not yet an observer.
+        from probekit.model import Harvest
+
+        return Harvest(series=self._table.series)
+
+    def harvest(self) -> "Harvest":
         """Take all readings since the last call."""
-        taken, self._harvest = self._harvest, Harvest(series=self._table.series)
+        taken, self._harvest = self._harvest, self._empty()
         if self.failed:
             taken.losses["metrics", "invalid"] = self.failed
             self.failed = 0

@@ -28,6 +28,23 @@ HEAVY = {
     "click",
 }
 
+# Each of these is several milliseconds, alone or with what it loads.
+SLOW = HEAVY | {
+    "typing",
+    "inspect",
+    "dataclasses",
+    "ast",
+    "tokenize",
+    "dis",
+    "re",
+    "enum",
+    "contextlib",
+    "probekit.model",
+    "probekit.scrub",
+    "probekit.recording.discovery",
+}
+DECORATED_MODULES = 60  # ours and the standard library's
+
 
 def run(program):
     """What *program* prints, in an interpreter of its own."""
@@ -60,6 +77,45 @@ def test_import_loads_the_standard_library_alone_and_starts_nothing():
     assert int(count) <= 25
     assert ("1", "set()") == (threads, files)
     assert not HEAVY & set(modules)
+
+
+def test_the_first_decoration_loads_neither_typing_nor_what_reads_source():
+    """Nor the rules of scrubbing: a function's own name holds no secret."""
+    out = run(
+        """
+        import sys
+        before = set(sys.modules)
+        from probekit import count, counter, event, probe
+        @probe
+        def add(a, b=1, *, c=2): return a + b + c
+        print(add(1), *sorted(set(sys.modules) - before))
+        """,
+    )
+    answer, *modules = out.split()
+
+    assert "4" == answer
+    assert not SLOW & set(modules)
+    assert len(modules) <= DECORATED_MODULES
+
+
+def test_what_stands_in_for_typing_serves_every_way_of_recording():
+    """Objects made before typing is loaded are used after it."""
+    out = run(
+        """
+        import sys
+        import probekit
+        @probekit.probe
+        def f(): raise ValueError("x")
+        try: f()
+        except ValueError: pass
+        probekit.event("c", {"n": 1}); probekit.counter("b").add(1, {"k": "v"})
+        from probekit.recording.registry import REGISTRY
+        took = REGISTRY.drain()
+        print(len(took.events), len(took.problems), len(took.series))
+        """,
+    )
+
+    assert "2 1 3" == out.strip()
 
 
 def test_recording_loads_nothing_heavy_and_starts_nothing():

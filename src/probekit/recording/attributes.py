@@ -5,12 +5,12 @@ no ``__str__`` or ``__repr__`` of the application's is ever called from here.
 """
 
 import math
+import sys
 from collections.abc import Mapping
-from enum import Enum
-from typing import Any
 
-from probekit.model import Attributes, AttributeValue, Scalar
+from probekit.hints import Any
 from probekit.naming import NAME_LIMIT, VALUE_LIMIT
+from probekit.recorded import Attributes, AttributeValue, Scalar
 
 SEQUENCE_LIMIT = 128
 COUNT_LIMIT = 128  # attributes of one record
@@ -89,9 +89,11 @@ def _scalar(value: Any) -> Scalar:
         real = float.__float__(value)
         # NaN is unequal to itself: each one would be a series of its own.
         return real if math.isfinite(real) else float.__repr__(real)
-    if isinstance(value, Enum):
+    # Where nobody has loaded enum, nothing is one.
+    enum = getattr(sys.modules.get("enum"), "Enum", None)
+    if enum is not None and isinstance(value, enum):
         inner = value._value_
-        return _named(value) if isinstance(inner, Enum) else _scalar(inner)
+        return _named(value) if isinstance(inner, enum) else _scalar(inner)
     return _text(value)
 
 

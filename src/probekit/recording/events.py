@@ -5,11 +5,11 @@ written, by the draining thread.
 """
 
 from collections.abc import Mapping
-from typing import Any
 
-from probekit.model import SEVERITY_ERROR, SEVERITY_INFO, Event, Harvest
+from probekit.hints import Any
 from probekit.naming import VALUE_LIMIT, checked_name
 from probekit.notice import notice
+from probekit.recorded import SEVERITY_ERROR, SEVERITY_INFO, Event
 from probekit.recording.attributes import clean, encodable, type_name
 from probekit.recording.finish import finished
 from probekit.recording.registry import REGISTRY, Registry
@@ -145,6 +145,8 @@ def _written(registry: Registry, event: Event) -> bool:
     if write is None:
         return False
     try:
+        from probekit.model import Harvest
+
         write(Harvest(series=registry.table.series, events=[finished(event, registry)]))
         return True
     except Exception as error:

@@ -1,14 +1,14 @@
 """From what was queued to the event or span that may be buffered."""
 
-from typing import TYPE_CHECKING, TypeAlias
-
-from probekit.model import Event, Harvest, Span
+from probekit.hints import TYPE_CHECKING, TypeAlias
 from probekit.notice import notice
+from probekit.recorded import Event
 from probekit.recording.group import Sample
 from probekit.recording.seams import EndedSpan
 from probekit.recording.stack import text_of
 
 if TYPE_CHECKING:
+    from probekit.model import Harvest, Span
     from probekit.recording.registry import Registry
 
 Queued: TypeAlias = "Event | Sample"
@@ -45,16 +45,20 @@ def finished(queued: Queued, registry: "Registry") -> Event:
 
 
 def finish_spans(
-    queued: "list[QueuedSpan]", into: Harvest, registry: "Registry"
+    queued: "list[QueuedSpan]", into: "Harvest", registry: "Registry"
 ) -> int:
     """Add spans to a harvest; how many could not be made."""
+    if not queued:
+        return 0
+    from probekit.model import Span
+
     failed = 0
-    scrub = registry.scrub if queued else None
+    scrub = registry.scrub
     for each in queued:
         try:
             if isinstance(each, Span):
                 into.spans.append(each)
-            elif scrub is not None:
+            else:
                 into.spans.append(each.finished(scrub))
         except Exception as error:  # noqa: PERF203 - one bad span, not the others
             failed += 1

@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, NamedTuple
 
-from probekit.model import Problem
+from probekit.hints import TYPE_CHECKING, Any, NamedTuple
 from probekit.recording.stack import Trail, text_of
 from probekit.recording.thrift import SPARING_S
 
 if TYPE_CHECKING:
+    from probekit.model import Problem
     from probekit.recording.registry import Registry
 
 BURST = 50  # samples of one problem at once
@@ -132,6 +132,8 @@ class Group:
         self.fold(registry)
         if not self._folded:
             return None
+        from probekit.model import Problem
+
         count, self._folded = self._folded, 0
         scrub = registry.scrub
         return Problem(

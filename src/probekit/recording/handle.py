@@ -10,10 +10,13 @@ judged there, not when they are recorded: the caller's path is one append.
 import math
 from collections.abc import Callable
 from time import perf_counter, sleep
-from typing import Any, TypeAlias
 
+from probekit.hints import TYPE_CHECKING, Any, TypeAlias
 from probekit.histogram import CHUNK, Histogram
-from probekit.model import Harvest, Series
+from probekit.recorded import Series
+
+if TYPE_CHECKING:
+    from probekit.model import Harvest
 
 RAW_LIMIT = 64  # up to so many values travel as they are, more as a histogram
 _YIELD_S = 0.001  # work after which the GIL is offered to the application
@@ -58,7 +61,7 @@ class Handle:
         """
         raise NotImplementedError
 
-    def harvest(self, into: Harvest, invalid: Invalid) -> None:
+    def harvest(self, into: "Harvest", invalid: Invalid) -> None:
         """Write what was recorded since the last harvest into *into*."""
         raise NotImplementedError
 
@@ -91,7 +94,7 @@ class SumHandle(Handle):
         del self.values[:taken]
         self.count, self.total = count, total
 
-    def harvest(self, into: Harvest, invalid: Invalid) -> None:
+    def harvest(self, into: "Harvest", invalid: Invalid) -> None:
         """Write the delta."""
         self.fold(invalid)
         if self.count:
@@ -120,7 +123,7 @@ class GaugeHandle(Handle):
         del self.values[:taken]
         self.count, self.last = count, last
 
-    def harvest(self, into: Harvest, invalid: Invalid) -> None:
+    def harvest(self, into: "Harvest", invalid: Invalid) -> None:
         """Write the last value, if one was set."""
         self.fold(invalid)
         if self.count:
@@ -155,7 +158,7 @@ class HistogramHandle(Handle):
         del self.values[:taken]
         self.binned, self.count = binned, count
 
-    def harvest(self, into: Harvest, invalid: Invalid) -> None:
+    def harvest(self, into: "Harvest", invalid: Invalid) -> None:
         """Write up to 64 values as they are, more as a histogram."""
         taken = len(self.values)
         if self.binned is None and taken <= RAW_LIMIT:

@@ -7,16 +7,15 @@ and reads no clock. Calls that are under way end as they began.
 import sys
 from functools import lru_cache
 from types import CodeType, FunctionType
-from typing import TYPE_CHECKING, Any
 from weakref import ref
 
+from probekit.hints import TYPE_CHECKING
 from probekit.recording.template import (
     ASYNC_GENERATOR,
-    COROUTINE,
     FILENAME,
-    GENERATOR,
     ITERABLE_COROUTINE,
     arguments_of,
+    flavour_of_code,
     parameters_of,
     shape_of_code,
 )
@@ -76,7 +75,7 @@ def put_to_sleep(twin: FunctionType) -> None:
     if _awake_code(code) is not None:
         return
     sleeping = _sleeping_code(
-        shape_of_code(code, _flavour_of(code), judged=False, spanned=False),
+        shape_of_code(code, flavour_of_code(code), judged=False, spanned=False),
         code.co_freevars,
     )
     if sleeping.co_freevars != code.co_freevars:
@@ -103,12 +102,6 @@ def _awake_code(code: CodeType) -> "CodeType | None":
     last = code.co_consts[-1] if code.co_consts else None
     is_ours = isinstance(last, CodeType) and code.co_filename == FILENAME
     return last if is_ours else None
-
-
-def _flavour_of(code: CodeType) -> Any:
-    if code.co_flags & COROUTINE:
-        return "coroutine"
-    return "generator" if code.co_flags & GENERATOR else "plain"
 
 
 @lru_cache(maxsize=256)

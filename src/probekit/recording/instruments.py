@@ -5,13 +5,13 @@ Recording never raises: what cannot be recorded is counted as lost, with its rea
 """
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Generic, TypeVar
 
 from probekit.errors import BadName
-from probekit.model import AttributeValue, Kind, Series
+from probekit.hints import Any, ClassVar, Generic, TypeVar
 from probekit.naming import checked_name
 from probekit.notice import notice
 from probekit.observer import frozen
+from probekit.recorded import AttributeValue, Kind, Series
 from probekit.recording.attributes import clean, type_name
 from probekit.recording.bound import BoundCounter, BoundGauge, BoundHistogram
 from probekit.recording.handle import Handle
@@ -125,8 +125,18 @@ class Instrument(Generic[B]):
         except Exception as error:
             self._refuse(error)
 
-    def handle(self, attributes: "Mapping[str, Any] | None") -> Handle:
+    def handle(
+        self,
+        attributes: "Mapping[str, Any] | None",
+        *,
+        from_source: bool = False,
+    ) -> Handle:
         """The registry's handle for *attributes*; the overflow one beyond the limit.
+
+        Args:
+            attributes: What tells this series from its sisters.
+            from_source: Whether they are names that the source has, of functions and
+                classes alone: these hold no secrets and are kept as they are.
 
         Raises:
             TypeError: *attributes* is not a mapping.
@@ -143,21 +153,26 @@ class Instrument(Generic[B]):
             given, found = (), None
         if found is not None:
             return found
-        handle, known = self._find(clean(attributes))
+        handle, known = self._find(clean(attributes), from_source)
         # Other spellings of known sets are remembered too, but not without end.
         if known and given and len(self._aliases) < 4 * self._limit:
             self._aliases[given] = handle
         return handle
 
-    def _find(self, cleaned: "dict[str, AttributeValue]") -> "tuple[Handle, bool]":
+    def _find(
+        self,
+        cleaned: "dict[str, AttributeValue]",
+        from_source: bool,  # noqa: FBT001 - as above
+    ) -> "tuple[Handle, bool]":
         key = frozen(cleaned)
         known = self._handles.get(key)
         if known is not None:
             return known, True
         if len(self._handles) >= self._limit:
             return self._overflow(), False
-        scrubbed = frozen(self._registry.scrub.attributes(cleaned))
-        return self._handles.setdefault(key, self._make(scrubbed)), True
+        if not from_source:  # the rules take longer to load than all of recording
+            cleaned = self._registry.scrub.attributes(cleaned)
+        return self._handles.setdefault(key, self._make(frozen(cleaned))), True
 
     def _make(self, attributes: "tuple[tuple[str, AttributeValue], ...]") -> Handle:
         return self._registry.handle(

@@ -1,13 +1,15 @@
 """Users' own readings: callbacks that the draining thread asks."""
 
 from collections.abc import Callable
-from typing import TypeAlias, TypeVar
 
 from probekit.errors import ConfigError
-from probekit.model import Harvest
+from probekit.hints import TYPE_CHECKING, TypeAlias, TypeVar
 from probekit.observer import Observe, Observer, SeriesTable
 from probekit.patience import Patience
 from probekit.recording.attributes import type_name
+
+if TYPE_CHECKING:
+    from probekit.model import Harvest
 
 T = TypeVar("T")
 # Adds to a harvest what somebody else has counted; its ids are those of the table.
@@ -24,7 +26,7 @@ class Observers:
         self._table = table
         self._asked: list[tuple[Observe, Patience]] = []
         self._collecting: list[tuple[Collect, Patience]] = []
-        self._observer = Observer(table)
+        self._observer: Observer | None = None
 
     def __len__(self) -> int:
         """How many callbacks there are."""
@@ -61,11 +63,13 @@ class Observers:
 
     def forget(self) -> None:
         """In a forked child: keep the callbacks, drop what they told the parent."""
-        self._observer = Observer(self._table)
+        self._observer = None
 
-    def harvest(self, into: Harvest) -> None:
+    def harvest(self, into: "Harvest") -> None:
         """Ask everybody and write the answers into *into*; the drain's thread only."""
         observer = self._observer
+        if observer is None:
+            observer = self._observer = Observer(self._table)
         for callback, patience in self._asked[:]:
             if patience.allows():
                 _ask(callback, observer, patience)

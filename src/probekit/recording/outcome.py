@@ -3,8 +3,8 @@
 import sys
 from collections.abc import Callable, Mapping
 from time import perf_counter
-from typing import Any, Protocol
 
+from probekit.hints import Any, Protocol
 from probekit.patience import Patience
 from probekit.recording.attributes import type_name
 from probekit.recording.instruments import Instrument
@@ -51,6 +51,7 @@ class Outcome:
     __slots__ = (
         "_attributes",
         "_by_type",
+        "_from_source",
         "_instrument",
         "_name",
         "append",
@@ -68,18 +69,24 @@ class Outcome:
         attributes: Mapping[str, Any],
         name: str,
         registry: Registry,
+        *,
+        from_source: bool = False,
     ) -> None:
-        """Record into *instrument* with *attributes*; *name* is for problems."""
+        """Record into *instrument* with *attributes*; *name* is for problems.
+
+        *from_source* says that the attributes are the function's own name alone.
+        """
         self.registry = registry
         self._instrument = instrument
         self._attributes = attributes
         self._name = name
+        self._from_source = from_source
         self.known: Trie = {}
         self.leads_in = False
         self.fail: Fail = failure_of(self)
         self.recall = recall_of(self)
         self._by_type: dict[type, Callable[[float], None]] = {}
-        self.values = instrument.handle(attributes).values
+        self.values = instrument.handle(attributes, from_source=from_source).values
         self.append: Callable[[float], None] = self.values.append
 
     @property
@@ -145,7 +152,8 @@ class Outcome:
 
     def _series(self, error_type: str) -> Callable[[float], None]:
         attributes = {**self._attributes, "error.type": error_type}
-        return self._instrument.handle(attributes).append
+        handle = self._instrument.handle(attributes, from_source=self._from_source)
+        return handle.append
 
 
 def failure_of(outcome: Outcome) -> Fail:

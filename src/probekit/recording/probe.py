@@ -3,15 +3,13 @@
 import functools
 import sys
 from collections.abc import Callable, Mapping
-from inspect import isclass
 from types import FunctionType
-from typing import Any, TypeVar, overload
 
 from probekit.errors import ConfigError
+from probekit.hints import Any, TypeVar, overload
 from probekit.naming import checked_name
 from probekit.notice import notice
 from probekit.recording.attributes import clean, type_name
-from probekit.recording.discovery import members_of_class
 from probekit.recording.instruments import Histogram, instrument
 from probekit.recording.outcome import FUNCTION_DURATION, FUNCTION_SETS_LIMIT, Outcome
 from probekit.recording.quiet import is_disabled
@@ -78,7 +76,7 @@ class Wish:
             modules.INSTRUMENTATION.release(target)
         if is_wrapper(target):
             return target
-        if isclass(target):
+        if isinstance(target, type):
             return self._class(target)
         if isinstance(target, classmethod | staticmethod):
             inner = self.grant(target.__func__)
@@ -102,7 +100,8 @@ class Wish:
             registry=self.registry,
             limit_sets=FUNCTION_SETS_LIMIT,
         )
-        outcome = Outcome(durations, attributes, name, self.registry)
+        own = self.name is None and not self.attributes
+        outcome = Outcome(durations, attributes, name, self.registry, from_source=own)
         opener = span_opener(self.registry, name, attributes) if self.span else None
         return timed(function, outcome, error_if=self.error_if, span=opener)
 
@@ -112,6 +111,8 @@ class Wish:
         They are found as ``instrument`` finds a module's. A method that stands in the
         class is exchanged for its twin; what a decorator hides is woven where it is.
         """
+        from probekit.recording.discovery import members_of_class
+
         for each in members_of_class(cls, properties=False):
             for function in each.functions:
                 if _is_dunder(function):

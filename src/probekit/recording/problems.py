@@ -8,9 +8,8 @@ origin counts it, and the others see that wrapper's frame in the traceback.
 from collections.abc import Mapping
 from threading import local
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, TypeAlias
 
-from probekit.model import Harvest
+from probekit.hints import TYPE_CHECKING, Any, TypeAlias
 from probekit.notice import notice
 from probekit.recording.attributes import type_name
 from probekit.recording.group import Group, Sample
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import CodeType, FrameType, TracebackType
 
+    from probekit.model import Harvest
     from probekit.recording.outcome import Outcome
     from probekit.recording.registry import Registry
 
@@ -278,7 +278,7 @@ class Problems:
         for group in list(self._groups.values()):
             group.fold(self._registry)
 
-    def harvest(self, into: Harvest) -> None:
+    def harvest(self, into: "Harvest") -> None:
         """Write the counts into *into*; under the registry's lock."""
         groups = list(self._groups.values())
         for group in self._retired + groups:

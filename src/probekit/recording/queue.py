@@ -1,9 +1,9 @@
 """Bounded queues and the book of losses; appending is atomic and never waits."""
 
 from collections.abc import Callable
-from typing import Generic, TypeAlias, TypeVar
 
-from probekit.model import Signal
+from probekit.hints import Generic, TypeAlias, TypeVar
+from probekit.recorded import Signal
 
 QUEUE_LIMIT = 10_000  # events, and spans, between two drains
 

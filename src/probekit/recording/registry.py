@@ -11,12 +11,12 @@ import sys
 from collections.abc import Callable
 from threading import Lock, RLock
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, TypeVar
 
 from probekit.clock import SYSTEM_CLOCK, Clock
-from probekit.model import Harvest, Series, Signal
+from probekit.hints import TYPE_CHECKING, Any, TypeVar
 from probekit.notice import notice
 from probekit.observer import Observe, SeriesTable
+from probekit.recorded import Series, Signal
 from probekit.recording.finish import Queued, QueuedSpan, finish_spans, finished
 from probekit.recording.handle import Handle, make_handle
 from probekit.recording.idle import Twins
@@ -29,6 +29,7 @@ from probekit.recording.thrift import Thrift
 from probekit.recording.watch import LENGTH_LIMIT, Watch
 
 if TYPE_CHECKING:
+    from probekit.model import Harvest
     from probekit.recording.instruments import Instrument
 
 REST_S = 0.2  # between two looks while nobody drains
@@ -188,7 +189,7 @@ class Registry:
 
     # -- what runtime and the pump call ------------------------------------------
 
-    def drain(self) -> Harvest:
+    def drain(self) -> "Harvest":
         """Take everything recorded since the last call.
 
         Returns:
@@ -200,6 +201,8 @@ class Registry:
             for a fold of at most 2 ms on another thread.
 
         """
+        from probekit.model import Harvest  # not on the way of a call
+
         into = Harvest(series=self.table.series)
         with self._lock:
             if not (self._busy and self._is_inside()):
@@ -349,7 +352,7 @@ class Registry:
                 left += len(handle.values)
         return left
 
-    def _harvest(self, into: Harvest) -> None:
+    def _harvest(self, into: "Harvest") -> None:
         self.observers.harvest(into)
         for handle in [h for h in self.handles if h.values or h.count]:
             self._harvest_one(handle, into)
@@ -365,14 +368,14 @@ class Registry:
         for cause, count in self._losses.take().items():
             into.losses[cause] = into.losses.get(cause, 0) + count
 
-    def _harvest_one(self, handle: Handle, into: Harvest) -> None:
+    def _harvest_one(self, handle: Handle, into: "Harvest") -> None:
         try:
             handle.harvest(into, self._invalid)
         except Exception as error:  # one bad series must not cost the others
             self._losses.add("metrics", "internal_error")
             notice("harvest", f"{handle.series.name} was not harvested", error)
 
-    def _finish_one(self, queued: Queued, into: Harvest) -> None:
+    def _finish_one(self, queued: Queued, into: "Harvest") -> None:
         try:
             into.events.append(finished(queued, self))
         except Exception as error:  # nor one bad event

@@ -1,9 +1,12 @@
 """What the registry is given by others: who scrubs, who opens and finishes spans."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol, TypeAlias
 
-from probekit.model import AttributeValue, Span
+from probekit.hints import TYPE_CHECKING, Any, Protocol, TypeAlias
+from probekit.recorded import AttributeValue
+
+if TYPE_CHECKING:
+    from probekit.model import Span
 
 
 class Scrub(Protocol):
@@ -35,7 +38,7 @@ class EndedSpan(Protocol):
     def trace_id(self) -> str:
         """32 hex digits."""
 
-    def finished(self, scrub: Scrub) -> Span:
+    def finished(self, scrub: Scrub) -> "Span":
         """Return it scrubbed."""
 
 

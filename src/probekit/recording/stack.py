@@ -8,8 +8,8 @@ traceback or a frame.
 import os
 from itertools import islice
 from types import TracebackType
-from typing import NamedTuple
 
+from probekit.hints import NamedTuple
 from probekit.naming import VALUE_LIMIT
 from probekit.recording.attributes import encodable, type_name
 

@@ -2,7 +2,8 @@
 
 from itertools import count
 from types import CodeType
-from typing import TYPE_CHECKING, Any
+
+from probekit.hints import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,25 +8,22 @@ interpreter specialises it for the one function it calls.
 import functools
 import sys
 from collections.abc import Callable
-from inspect import (
-    isasyncgenfunction,
-    iscoroutinefunction,
-    isgeneratorfunction,
-)
 from time import perf_counter
 from types import CodeType, FunctionType, coroutine
-from typing import Any, TypeAlias
 
+from probekit.hints import Any, TypeAlias
 from probekit.notice import notice
 from probekit.recording.attributes import type_name
 from probekit.recording.outcome import Outcome, raised
 from probekit.recording.template import (
+    COROUTINE,
     FILENAME,
     FREE,
     ITERABLE_COROUTINE,
     Flavour,
     any_arguments,
     factory_of,
+    flavour_of_code,
     shape_of_code,
 )
 
@@ -100,14 +97,18 @@ def timed(
 
 def flavour_of(function: Function) -> Flavour:
     """How *function* runs, looking through partials and callable objects."""
+    if type(function) is FunctionType:
+        return flavour_of_code(function.__code__)
+    from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
+
     candidates = [function]
-    if not isinstance(function, FunctionType) and not isinstance(function, type):
+    if not isinstance(function, type):
         call = getattr(type(function), "__call__", function)  # noqa: B004 - its code
         candidates.append(call)
     for candidate in candidates:
         if isasyncgenfunction(candidate):
             return "async generator"
-        if iscoroutinefunction(candidate) and _has_code(candidate, 0x80):
+        if iscoroutinefunction(candidate) and _has_code(candidate, COROUTINE):
             return "coroutine"
         if isgeneratorfunction(candidate):
             return "generator"
