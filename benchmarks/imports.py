@@ -1,5 +1,6 @@
 """What an import costs: time, modules, memory, threads; fresh processes."""
 
+import os
 import random
 import statistics
 import subprocess
@@ -17,22 +18,43 @@ CODES = {
         "import probekit\n@probekit.probe\ndef f(): pass\nf()\n"
         "probekit.counter('a').add(1)"
     ),
+    "probekit, first decoration": (
+        "from probekit import probe, count, counter, event\n@probe\ndef f(): pass"
+    ),
     "probekit, configured": (
         "import probekit\nprobekit.configure('bench', buffer=':memory:')"
     ),
     "statsd": "import statsd",
     "dogstatsd": "import datadog.dogstatsd",
+    "statsd, first decoration": (
+        "import statsd\nclient = statsd.StatsClient()\n"
+        "@client.timer('f')\ndef f(): pass"
+    ),
     "prometheus_client": "import prometheus_client",
+    "prometheus_client, first decoration": (
+        "from prometheus_client import Histogram\n"
+        "@Histogram('f', 'f').time()\ndef f(): pass"
+    ),
     "OTel SDK, traces and metrics": (
         "import opentelemetry.sdk.trace, opentelemetry.sdk.metrics"
+    ),
+    "OTel SDK, first decoration": (
+        "from opentelemetry.sdk.trace import TracerProvider\n"
+        "@TracerProvider().get_tracer('a').start_as_current_span('f')\n"
+        "def f(): pass"
     ),
     "sentry_sdk": "import sentry_sdk",
     "ddtrace": "import ddtrace",
     "logfire": "import logfire",
     "autometrics": "import autometrics",
 }
+DECORATED = "probekit, first decoration"
 OURS, LIMITS = "probekit", ("statsd", "OTel SDK, traces and metrics")
+FIRST = "from probekit import probe, count, counter, event; one plain function"
+ALSO = ", first decoration"
 DEAR = ("ddtrace", "logfire", "autometrics", "sentry_sdk")
+# With bytecode, as everybody's second start has it, whatever holds for this process.
+WARM = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
 CHILD = """
 import sys, time
 def rss():
@@ -57,6 +79,7 @@ def once(code):
     """Wall ms, CPU ms, modules, MiB, threads."""
     done = subprocess.run(
         [sys.executable, "-c", CHILD.format(code=code)],
+        env=WARM,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
@@ -105,6 +128,19 @@ def run():
         Row("import probekit, memory", ours[3], "MiB", 2, note="resident"),
         Row("import probekit, modules", ours[2], "", 25),
         Row("import probekit, threads", ours[4], "", 0),
+        Row("first decoration", quiet[DECORATED], "ms", 20, note=FIRST),
+        *(
+            Row(
+                f"first decoration, of {peer}",
+                quiet[DECORATED] / quiet[peer],
+                "x",
+                0.5 if peer == "statsd" else None,
+                note="minima",
+            )
+            for peer in ("statsd", *(p for p in quiet if p.endswith(ALSO)))
+            if peer in quiet and peer != DECORATED
+        ),
+        Row("first decoration, modules", middle[DECORATED][2], "", 25),
     ]
     for name in sorted(quiet, key=quiet.get):
         _, cpu, modules, memory, threads = middle[name]

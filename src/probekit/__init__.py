@@ -130,15 +130,20 @@ def __getattr__(name: str) -> "Any":
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
-
     if not home:
-        return import_module(f"{__name__}.{name}")
-    if name in _SILENCED and import_module(f"{__name__}.recording.quiet").is_disabled():
+        return _loaded(name)
+    if name in _SILENCED and _loaded("recording.quiet").is_disabled():
         home = "recording.silent"
-    value = getattr(import_module(f"{__name__}.{home}"), name)
+    value = getattr(_loaded(home), name)
     globals()[name] = value
     return value
+
+
+def _loaded(home: str) -> "Any":
+    """The module *home* of ours; importlib would load three others for this."""
+    name = f"{__name__}.{home}"
+    __import__(name)
+    return sys.modules[name]
 
 
 def __dir__() -> list[str]:

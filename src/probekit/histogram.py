@@ -19,9 +19,9 @@ HIGHEST_EXPONENT = 18
 # Parsed from decimal text: m / 10 * 10**k differs from the literal for one in four.
 BOUNDS: "tuple[float, ...]" = (
     *(
-        float(f"{tenths // 10}.{tenths % 10}e{exponent}")
-        for exponent in range(LOWEST_EXPONENT, HIGHEST_EXPONENT)
-        for tenths in range(10, 100)
+        float(tenths + power)
+        for power in [f"e{k - 1}" for k in range(LOWEST_EXPONENT, HIGHEST_EXPONENT)]
+        for tenths in map(str, range(10, 100))
     ),
     float(f"1.0e{HIGHEST_EXPONENT}"),
 )

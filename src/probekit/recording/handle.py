@@ -12,10 +12,10 @@ from collections.abc import Callable
 from time import perf_counter, sleep
 
 from probekit.hints import TYPE_CHECKING, Any, TypeAlias
-from probekit.histogram import CHUNK, Histogram
 from probekit.recorded import Series
 
 if TYPE_CHECKING:
+    from probekit.histogram import Histogram
     from probekit.model import Harvest
 
 RAW_LIMIT = 64  # up to so many values travel as they are, more as a histogram
@@ -174,8 +174,11 @@ class HistogramHandle(Handle):
 
     def _binned_with(
         self, taken: int, invalid: Invalid, *, polite: bool = False
-    ) -> Histogram:
+    ) -> "Histogram":
         """A new histogram of what is binned already and the first *taken* values."""
+        # Here: who decorates and is not called often needs none of its 2,430 bounds.
+        from probekit.histogram import CHUNK, Histogram
+
         binned = Histogram()
         if self.binned is not None:
             binned.merge(self.binned)
@@ -189,7 +192,7 @@ class HistogramHandle(Handle):
         return binned
 
 
-def _bin(chunk: "list[Any]", binned: Histogram, invalid: Invalid) -> None:
+def _bin(chunk: "list[Any]", binned: "Histogram", invalid: Invalid) -> None:
     """Count up to ``CHUNK`` values; what is no number is sought only if it shows."""
     try:
         left_out = binned.take(chunk)

@@ -5,9 +5,9 @@ and reads no clock. Calls that are under way end as they began.
 """
 
 import sys
+from _weakref import ref  # weakref itself brings a set that nobody needs here
 from functools import lru_cache
 from types import CodeType, FunctionType
-from weakref import ref
 
 from probekit.hints import TYPE_CHECKING
 from probekit.recording.template import (
