@@ -4,12 +4,12 @@ from probekit.hints import TYPE_CHECKING, TypeAlias
 from probekit.notice import notice
 from probekit.recorded import Event
 from probekit.recording.group import Sample
-from probekit.recording.seams import EndedSpan
 from probekit.recording.stack import text_of
 
 if TYPE_CHECKING:
     from probekit.model import Harvest, Span
     from probekit.recording.registry import Registry
+    from probekit.recording.seams import EndedSpan
 
 Queued: TypeAlias = "Event | Sample"
 QueuedSpan: TypeAlias = "Span | EndedSpan"

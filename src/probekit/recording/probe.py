@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from types import FunctionType
 
 from probekit.errors import ConfigError
-from probekit.hints import Any, TypeVar, overload
+from probekit.hints import TYPE_CHECKING, Any, TypeVar, overload
 from probekit.naming import checked_name
 from probekit.notice import notice
 from probekit.recording.attributes import clean, type_name
@@ -14,8 +14,10 @@ from probekit.recording.instruments import Histogram, instrument
 from probekit.recording.outcome import FUNCTION_DURATION, FUNCTION_SETS_LIMIT, Outcome
 from probekit.recording.quiet import is_disabled
 from probekit.recording.registry import REGISTRY, Registry
-from probekit.recording.seams import OpenSpan
 from probekit.recording.wrapper import Closer, Opener, is_wrapper, timed
+
+if TYPE_CHECKING:
+    from probekit.recording.seams import OpenSpan
 
 T = TypeVar("T")
 
@@ -212,7 +214,7 @@ def span_opener(
     return open_span
 
 
-def _end(span: OpenSpan, error: "BaseException | None") -> None:
+def _end(span: "OpenSpan", error: "BaseException | None") -> None:
     try:
         span.end(error)
     except Exception as failure:

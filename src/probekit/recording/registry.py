@@ -24,13 +24,13 @@ from probekit.recording.observers import Observers
 from probekit.recording.problems import Problems
 from probekit.recording.queue import Losses, Queue
 from probekit.recording.quiet import Suppression, is_disabled, suppressed
-from probekit.recording.seams import Scrub, SpanMaker, Tracing
 from probekit.recording.thrift import Thrift
 from probekit.recording.watch import LENGTH_LIMIT, Watch
 
 if TYPE_CHECKING:
     from probekit.model import Harvest
     from probekit.recording.instruments import Instrument
+    from probekit.recording.seams import Scrub, SpanMaker, Tracing
 
 REST_S = 0.2  # between two looks while nobody drains
 BUSY_REST_S = 0.005  # the same while there is more than one look can fold
@@ -265,7 +265,7 @@ class Registry:
             self.twins.switch(asleep=not enabled)
 
     @property
-    def scrub(self) -> Scrub:
+    def scrub(self) -> "Scrub":
         """What takes secrets out; the standard rules until ``runtime`` sets others."""
         if self._scrub is None:
             from probekit.scrub import Scrubber
@@ -274,7 +274,7 @@ class Registry:
         return self._scrub
 
     @scrub.setter
-    def scrub(self, scrub: Scrub) -> None:
+    def scrub(self, scrub: "Scrub") -> None:
         self._scrub = scrub
 
     # -- inside -------------------------------------------------------------------
