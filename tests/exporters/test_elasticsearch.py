@@ -206,7 +206,8 @@ def test_every_text_makes_one_document_of_one_line(words):
 def test_names_come_back_as_they_were(words):
     first = json.loads(Documents().of(hostile_batch(words))[0].source)
 
-    assert words.replace("\ud83d", "\ufffd") == first["name"]
+    # Half of a surrogate pair is no text: it is written in words.
+    assert words.replace("\ud83d", "\\ud83d") == first["name"]
 
 
 def test_keys_that_would_become_one_stay_two():

@@ -12,7 +12,7 @@ from collections import defaultdict
 from datetime import datetime, timezone
 from pathlib import Path
 
-from matrix import GROUPS, ROWS
+from faultmatrix import GROUPS, ROWS
 
 HERE = Path(__file__).parent
 MEASURED = HERE / "measured.json"
@@ -22,7 +22,7 @@ OPEN = HERE / "open.md"
 HEAD = """\
 # Faults and promises
 
-<!-- made by tests/faults/page.py; edit tests/faults/matrix.py and open.md instead -->
+<!-- made by tests/faults/page.py of faultmatrix.py and open.md: edit those -->
 
 Each promise of [what is lost when](what-is-lost-when.md) has tests that inject the
 fault. This page is made of what they measured. `make faults-short` runs them as CI

@@ -9,7 +9,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from matrix import ROWS
+from faultmatrix import ROWS
 from page import MEASURED, PAGE, collect, page
 
 pytestmark = pytest.mark.faults
