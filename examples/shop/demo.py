@@ -21,8 +21,9 @@ from pathlib import Path
 import psutil
 from driver import Driver
 from figures import Books, show
-from receiver import Receiver
 from stage import stage
+
+from receiver import Receiver
 
 HERE = Path(__file__).resolve().parent
 FOLDER = HERE.parents[1] / "var" / "demo"
