@@ -31,13 +31,16 @@ def be_busy():
     for each in (nightly, lambda: checkout("hunter2")):
         threading.Thread(target=each, daemon=True).start()
 
-def has_beaten(word="charge", pid=None):
+def has_beaten(*words, pid=None):
+    "Whether the last beat tells of all of these: threads begin one after the other."
+    words = [each.encode() for each in words or ("charge", "nightly")]
     mine, folder = f"-{pid or os.getpid()}-", BUFFER + ".journal"
     for name in os.listdir(folder) if os.path.isdir(folder) else ():
         if mine in name and name.endswith(".beat"):
             with open(os.path.join(folder, name), "rb") as file:
-                if word.encode() in file.read():
-                    return True
+                beat = file.read()
+            if all(each in beat for each in words):
+                return True
     return False
 """
 

@@ -6,7 +6,7 @@ tells the watch until when application threads need not care.
 
 import contextlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from time import perf_counter
 from typing import Protocol
 
@@ -118,6 +118,12 @@ class Pump:
         with self._lock:
             self._journal = journal
             self._failed_until_s = float("-inf")
+
+    @contextlib.contextmanager
+    def steady(self) -> "Iterator[None]":
+        """Let nobody write, nor change where to, but the caller; any thread."""
+        with self._lock:
+            yield
 
     def stop(self, timeout_s: float) -> bool:
         """Write what is left and end the thread.

@@ -195,13 +195,14 @@ class Presence:
     def _come_home(self, homecoming: Homecoming) -> None:
         """Go back to the file once it can be used, with all that memory holds."""
         in_memory = self._places is None
+        if in_memory and not homecoming.is_packed(self._crew):
+            return
+        with self._pump.steady():  # a flush meanwhile would write to the old place
+            if in_memory:
+                self._move(Places(homecoming.path))
+                self._pump.redirect(self._crew.journal)
+            carried = homecoming.carry(self._crew.journal)
         if in_memory:
-            if not homecoming.is_packed(self._crew):
-                return
-            self._move(Places(homecoming.path))
-        carried = homecoming.carry(self._crew.journal)
-        if in_memory:
-            self._pump.redirect(self._crew.journal)
             self.trouble = ""
             notice("memory-over", f"{homecoming.path} can be used, memory went there")
             if self._awake:
@@ -243,14 +244,15 @@ class Presence:
         """See ``probekit.flush``."""
         self._belong()
         end_s = SYSTEM_CLOCK.monotonic_s() + timeout_s
-        written = self._pump.stroke(ship_now=True)
-        position = self._crew.journal.position()
+        with self._pump.steady():
+            written = self._pump.stroke(ship_now=True)
+            crew, position = self._crew, self._crew.journal.position()
         if self._tainted or position is None:
             self._nudge()
             return False  # who may not open the buffer cannot know
         if not self._awake:
             self._awaken()
-        crew, (segment, offset) = self._crew, position
+        segment, offset = position
         external = self.settings.shipper == "external" and self._places is not None
         delivered = wait_delivered(
             lambda: crew.progress(segment),
