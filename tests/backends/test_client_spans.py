@@ -69,6 +69,7 @@ def test_a_request_is_one_span_and_its_server_is_told_that_span(ask, root):
         "server.address": "127.0.0.1",
         "server.port": port,
         "http.response.status_code": 200,
+        "url.full": f"{url}/ok?card=REDACTED",
     } == dict(found.attributes)
     sent = [
         {name.lower(): value for name, value in headers.items()}["traceparent"]
