@@ -10,7 +10,8 @@ pytestmark = [pytest.mark.e2e, pytest.mark.faults]
 SOAK = """
 import gc, json
 SECONDS, THREADS, FAILURES, EVENTS = map(int, sys.argv[5:9])
-configure(interval_s=2)
+# A small cap: giving up the oldest belongs to the load from its first minutes on.
+configure(interval_s=2, retention={"max_bytes": 8 << 20})
 ops = probekit.counter("soak.ops")
 
 @probekit.probe
