@@ -23,19 +23,7 @@ __all__ = [
 
 TYPE_CHECKING = False
 
-if TYPE_CHECKING:  # noqa: SIM114 - checkers want it bare
-    from typing import (
-        Any,
-        ClassVar,
-        Generic,
-        Literal,
-        NamedTuple,
-        Protocol,
-        TypeAlias,
-        TypeVar,
-        overload,
-    )
-elif "typing" in sys.modules:
+if TYPE_CHECKING or "typing" in sys.modules:
     from typing import (
         Any,
         ClassVar,

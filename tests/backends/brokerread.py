@@ -4,12 +4,13 @@ import asyncio
 import contextlib
 
 from brokerservers import Found
-from recorded import client
+
+from needs import library
 
 
 def redis_stream(server, name="telemetry"):
     """All entries of a stream as (key, signal, body)."""
-    with client("redis").Redis(port=server.port) as connection:
+    with library("redis").Redis(port=server.port) as connection:
         entries = [fields for _, fields in connection.xrange(name)]
     return Found(
         (fields[b"key"].decode(), fields[b"signal"].decode(), fields[b"body"])
@@ -19,7 +20,7 @@ def redis_stream(server, name="telemetry"):
 
 def nats_asked(server, work):
     """What *work* says, given a connection; it may be tried until it works."""
-    nats = client("nats")
+    nats = library("nats")
 
     async def connected():
         async with contextlib.AsyncExitStack() as stack:
@@ -56,7 +57,7 @@ def nats_stream(server):
 
 def kafka_records(server, topic="telemetry"):
     """All records of a topic, partition after partition."""
-    aiokafka = client("aiokafka")
+    aiokafka = library("aiokafka")
 
     async def read():
         consumer = aiokafka.AIOKafkaConsumer(

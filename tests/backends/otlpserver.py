@@ -6,14 +6,16 @@ import re
 import signal
 from pathlib import Path
 
-from servers import eventually, free_ports, needed, running
+from servers import eventually, free_ports, running
+
+from needs import installed
 
 
 def program():
     """The receiver's binary inside its wheel."""
     found = importlib.util.find_spec("rotel")
     home = Path(found.origin).parent if found else Path("rotel")
-    return needed(home / "rotel-agent")
+    return installed(home / "rotel-agent")
 
 
 class Rotel:

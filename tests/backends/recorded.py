@@ -5,8 +5,6 @@ import http.server
 import threading
 from typing import NamedTuple
 
-import pytest
-
 from probekit.integrations import libraries
 from probekit.recording.registry import REGISTRY
 
@@ -49,16 +47,6 @@ def key_of(harvest, series_id):
     """(name, attributes) of a series."""
     series = harvest.series[series_id]
     return series.name, frozenset(series.attributes)
-
-
-def client(name):
-    """The module *name* of a client library; see ``servers.needed`` for the rule."""
-    import importlib
-    import os
-
-    if os.environ.get("CI"):
-        return importlib.import_module(name)
-    return pytest.importorskip(name, reason=f"{name}: pip install --group backends")
 
 
 @contextlib.contextmanager

@@ -9,7 +9,9 @@ import urllib.request
 from pathlib import Path
 
 from killable import Killable
-from servers import free_ports, needed
+from servers import free_ports
+
+from needs import installed
 
 PROTOCOLS = (
     "elasticsearch",
@@ -73,7 +75,7 @@ def _folder_of(package):
 @contextlib.contextmanager
 def noida(folder):
     """Says it is Elasticsearch; keeps its data in *folder*."""
-    program = needed(_folder_of("noida_db") / "noida-db")
+    program = installed(_folder_of("noida_db") / "noida-db")
     ports = free_ports(len(PROTOCOLS))
     options = [
         part
@@ -90,7 +92,7 @@ def noida(folder):
 @contextlib.contextmanager
 def osmem(folder):
     """Says it is OpenSearch; in memory only, no data streams."""
-    program = needed(_folder_of("osmem_server") / "bin" / "osmem-server")
+    program = installed(_folder_of("osmem_server") / "bin" / "osmem-server")
     (port,) = free_ports(1)
     address = ["-addr", f"127.0.0.1:{port}", "-no-stdin-watch"]
     with Killable([program, *address], folder, port) as server:

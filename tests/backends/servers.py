@@ -19,6 +19,8 @@ from pathlib import Path
 
 import pytest
 
+from needs import installed
+
 SERVERS = Path(
     os.environ.get("PROBEKIT_SERVERS") or Path(__file__).parents[2] / "var" / "servers"
 )
@@ -27,20 +29,9 @@ _DRAWN = random.SystemRandom()  # not the one that the tests' seed sets
 _GIVEN = set()
 
 
-def needed(path):
-    """*path* of something installed; without it the test cannot run."""
-    if path is not None and Path(path).exists():
-        return path
-    reason = f"{path} is not installed: run tests/backends/install.sh"
-    if os.environ.get("CI"):
-        pytest.fail(reason)
-    pytest.skip(reason)
-    return None
-
-
 def command(name):
     """The program *name* from the path."""
-    return needed(shutil.which(name) or Path(name))
+    return installed(shutil.which(name) or Path(name))
 
 
 def free_ports(count):
@@ -129,7 +120,7 @@ def redis(folder):
 def postgres():
     """A PostgreSQL server that trusts everybody on loopback; yields its port."""
     programs = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
-    home = needed(programs[-1] if programs else Path("/usr/lib/postgresql/bin"))
+    home = installed(programs[-1] if programs else Path("/usr/lib/postgresql/bin"))
     (port,) = free_ports(1)
     with _owned_folder("postgres") as (folder, user):
         data = folder / "data"

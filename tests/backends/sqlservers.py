@@ -9,6 +9,8 @@ import servers
 import sqlalchemy as sa
 from killable import Killable
 
+from needs import installed
+
 
 class Database:
     """A database with one schema of ours, seen from a test.
@@ -56,7 +58,7 @@ def sqlite(folder):
 def postgres(_folder, driver="psycopg"):
     """PostgreSQL; dies as if the power had gone, and keeps what it committed."""
     programs = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
-    home = servers.needed(programs[-1] if programs else Path("/usr/lib/postgresql/bin"))
+    home = installed(programs[-1] if programs else Path("/usr/lib/postgresql/bin"))
     (port,) = servers.free_ports(1)
     with servers._owned_folder("postgres") as (folder, user):
         data = folder / "data"

@@ -6,7 +6,9 @@ import re
 import signal
 import socket
 
-from servers import SERVERS, command, needed, running
+from servers import SERVERS, command, running
+
+from needs import installed
 
 
 class Statsd:
@@ -35,7 +37,7 @@ class Statsd:
 @contextlib.contextmanager
 def server(folder, ports, stop=signal.SIGTERM):
     """A statsd that keeps all in memory and forwards nothing; yields a ``Statsd``."""
-    program = needed(SERVERS / "statsd" / "node_modules" / "statsd" / "stats.js")
+    program = installed(SERVERS / "statsd" / "node_modules" / "statsd" / "stats.js")
     folder.mkdir(exist_ok=True)
     config = {
         "servers": [

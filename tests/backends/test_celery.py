@@ -14,8 +14,9 @@ from pathlib import Path
 
 import pytest
 import servers
-from recorded import client, take
+from recorded import take
 
+from needs import library
 from probekit.integrations import libraries
 from probekit.recording.registry import REGISTRY
 
@@ -55,7 +56,7 @@ class Worker:
 def running(tmp_path_factory):
     """The application, and a worker that runs its tasks."""
     for name in ("celery", "redis"):
-        client(name)
+        library(name)
     folder = tmp_path_factory.mktemp("celery")
     with servers.redis(folder) as port, pytest.MonkeyPatch.context() as patch:
         patch.setenv("CELERY_REDIS_PORT", str(port))

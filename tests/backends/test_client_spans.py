@@ -5,10 +5,11 @@ import asyncio
 import pytest
 import servers
 from opentelemetry import trace
-from recorded import client, http_server, instrumented
+from recorded import http_server, instrumented
 from test_drivers import LITERAL
 from test_http_clients import CLIENTS
 
+from needs import library
 from probekit.recording.registry import REGISTRY
 from probekit.tracing.connection import connect
 from probekit.tracing.policy import plan_of
@@ -51,7 +52,7 @@ def told(spans):
 @pytest.mark.parametrize("ask", CLIENTS, ids=lambda ask: ask.__name__[3:])
 def test_a_request_is_one_span_and_its_server_is_told_that_span(ask, root):
     """However many patched layers it passes."""
-    client("requests"), client("httpx"), client("aiohttp")
+    library("requests"), library("httpx"), library("aiohttp")
     with http_server() as (port, seen), instrumented(*HTTP):
         url = f"http://127.0.0.1:{port}"
 
@@ -82,7 +83,7 @@ def test_a_request_is_one_span_and_its_server_is_told_that_span(ask, root):
 
 @pytest.mark.parametrize("ask", CLIENTS, ids=lambda ask: ask.__name__[3:])
 def test_a_server_that_is_not_there_is_a_failed_span(ask, root):
-    client("requests"), client("httpx"), client("aiohttp")
+    library("requests"), library("httpx"), library("aiohttp")
     (port,) = servers.free_ports(1)
     with instrumented(*HTTP):
 
@@ -99,13 +100,13 @@ def test_a_server_that_is_not_there_is_a_failed_span(ask, root):
 
 
 def by_psycopg(port):
-    return client("psycopg").connect(
+    return library("psycopg").connect(
         host="127.0.0.1", port=port, user="postgres", dbname="postgres"
     )
 
 
 def by_psycopg2(port):
-    return client("psycopg2").connect(
+    return library("psycopg2").connect(
         host="127.0.0.1", port=port, user="postgres", dbname="postgres"
     )
 
@@ -113,7 +114,7 @@ def by_psycopg2(port):
 @pytest.mark.parametrize("open_", [by_psycopg, by_psycopg2])
 def test_a_statement_is_one_span_without_its_values(open_, postgres, root):
     name = open_.__name__[3:]
-    client(name)
+    library(name)
     with instrumented(name):
         connection = open_(postgres)
         cursor = connection.cursor()
@@ -121,7 +122,7 @@ def test_a_statement_is_one_span_without_its_values(open_, postgres, root):
         def work():
             cursor.execute("SELECT * FROM pg_class WHERE relname = %s", (LITERAL,))
             cursor.execute(f"SELECT '{LITERAL}' FROM pg_class")
-            with pytest.raises(client(name).Error):
+            with pytest.raises(library(name).Error):
                 cursor.execute("SELECT * FROM nowhere")
 
         spans = root(work)
@@ -147,8 +148,8 @@ def test_a_statement_is_one_span_without_its_values(open_, postgres, root):
 def test_sqlalchemys_statement_is_one_span_over_a_patched_driver(
     driver, postgres, root
 ):
-    sqlalchemy = client("sqlalchemy")
-    client(driver)
+    sqlalchemy = library("sqlalchemy")
+    library(driver)
     with instrumented("sqlalchemy", driver):
         engine = sqlalchemy.create_engine(
             f"postgresql+{driver}://postgres@127.0.0.1:{postgres}/postgres"
@@ -173,7 +174,7 @@ def test_sqlalchemys_statement_is_one_span_over_a_patched_driver(
 
 
 def test_pymysqls_statement_is_one_span(mariadb, root):
-    pymysql = client("pymysql")
+    pymysql = library("pymysql")
     with instrumented("pymysql"):
         connection = pymysql.connect(host="127.0.0.1", port=mariadb, user="root")
         cursor = connection.cursor()
@@ -185,8 +186,8 @@ def test_pymysqls_statement_is_one_span(mariadb, root):
 
 
 def test_redis_commands_and_pipelines_are_spans_named_by_their_words(tmp_path, root):
-    redis = client("redis")
-    waiting = client("redis.asyncio")
+    redis = library("redis")
+    waiting = library("redis.asyncio")
 
     async def wait(port):
         async with waiting.Redis(port=port) as server:

@@ -5,7 +5,9 @@ import contextlib
 
 import pytest
 import servers
-from recorded import client, instrumented, take
+from recorded import instrumented, take
+
+from needs import library
 
 pytestmark = pytest.mark.backend
 
@@ -64,7 +66,7 @@ def expected(error):
 
 
 def test_psycopg2_tells_each_statement_once(postgres):
-    psycopg2 = client("psycopg2")
+    psycopg2 = library("psycopg2")
     with instrumented("psycopg2"):
         connection = psycopg2.connect(
             host="127.0.0.1", port=postgres, user="postgres", dbname="postgres"
@@ -81,7 +83,7 @@ def test_psycopg2_tells_each_statement_once(postgres):
 
 
 def test_psycopg2_keeps_factories_of_the_applications_own(postgres):
-    psycopg2 = client("psycopg2")
+    psycopg2 = library("psycopg2")
     from psycopg2.extras import DictCursor, RealDictCursor
 
     with instrumented("psycopg2"):
@@ -105,7 +107,7 @@ def test_psycopg2_keeps_factories_of_the_applications_own(postgres):
 
 
 def test_psycopg_tells_each_statement_once(postgres):
-    psycopg = client("psycopg")
+    psycopg = library("psycopg")
     with instrumented("psycopg"):
         with psycopg.connect(
             host="127.0.0.1", port=postgres, user="postgres", dbname="postgres"
@@ -121,7 +123,7 @@ def test_psycopg_tells_each_statement_once(postgres):
 
 
 def test_psycopg_tells_composed_statements_and_server_side_cursors(postgres):
-    psycopg = client("psycopg")
+    psycopg = library("psycopg")
     from psycopg import sql
 
     with instrumented("psycopg"):
@@ -143,7 +145,7 @@ def test_psycopg_tells_composed_statements_and_server_side_cursors(postgres):
 
 
 def test_psycopgs_async_cursors_are_told_too(postgres):
-    psycopg = client("psycopg")
+    psycopg = library("psycopg")
 
     async def ask():
         async with await psycopg.AsyncConnection.connect(
@@ -164,7 +166,7 @@ def test_psycopgs_async_cursors_are_told_too(postgres):
 
 
 def test_pymysql_tells_each_statement_once(mariadb):
-    pymysql = client("pymysql")
+    pymysql = library("pymysql")
     with instrumented("pymysql"):
         connection = pymysql.connect(
             host="127.0.0.1", port=mariadb, user="root", charset="utf8mb4"
@@ -189,7 +191,7 @@ def test_pymysql_tells_each_statement_once(mariadb):
 def test_a_driver_nobody_knows_is_recorded_through_proxies(mariadb):
     from probekit.integrations.libraries.dbapi import instrument_driver
 
-    pymysql = client("pymysql")
+    pymysql = library("pymysql")
     undo = instrument_driver(pymysql, "mariadb", host="127.0.0.1", port=mariadb)
     try:
         connection = pymysql.connect(
@@ -216,8 +218,8 @@ def test_a_driver_nobody_knows_is_recorded_through_proxies(mariadb):
 
 @pytest.mark.parametrize("driver", ["psycopg", "psycopg2"])
 def test_sqlalchemy_counts_a_statement_once_over_a_patched_driver(postgres, driver):
-    sqlalchemy = client("sqlalchemy")
-    client(driver)
+    sqlalchemy = library("sqlalchemy")
+    library(driver)
     with instrumented("sqlalchemy", driver):
         engine = sqlalchemy.create_engine(
             f"postgresql+{driver}://postgres@127.0.0.1:{postgres}/postgres"
@@ -244,8 +246,8 @@ def test_sqlalchemy_counts_a_statement_once_over_a_patched_driver(postgres, driv
 
 
 def test_sqlalchemy_tells_mariadb_from_mysql(mariadb):
-    sqlalchemy = client("sqlalchemy")
-    client("pymysql")
+    sqlalchemy = library("sqlalchemy")
+    library("pymysql")
     with instrumented("sqlalchemy", "pymysql"):
         engine = sqlalchemy.create_engine(
             f"mysql+pymysql://root@127.0.0.1:{mariadb}/mysql"
@@ -262,8 +264,8 @@ def test_sqlalchemy_tells_mariadb_from_mysql(mariadb):
 
 
 def test_sqlalchemy_is_silent_after_uninstall(postgres):
-    sqlalchemy = client("sqlalchemy")
-    client("psycopg")
+    sqlalchemy = library("sqlalchemy")
+    library("psycopg")
     engine = sqlalchemy.create_engine(
         f"postgresql+psycopg://postgres@127.0.0.1:{postgres}/postgres"
     )
@@ -277,7 +279,7 @@ def test_sqlalchemy_is_silent_after_uninstall(postgres):
 
 
 def test_redis_commands_are_told_by_their_word(redis_port):
-    redis = client("redis")
+    redis = library("redis")
     with instrumented("redis"), redis.Redis(port=redis_port, db=2) as server:
         assert type(server) is redis.Redis
         server.set(LITERAL, LITERAL)
@@ -309,7 +311,7 @@ def test_redis_commands_are_told_by_their_word(redis_port):
 
 
 def test_redis_is_told_under_asyncio_too(redis_port):
-    redis = client("redis.asyncio")
+    redis = library("redis.asyncio")
 
     async def ask():
         async with redis.Redis(port=redis_port) as server:

@@ -5,9 +5,10 @@ import contextlib
 
 import pytest
 from opentelemetry import trace
-from recorded import client, http_server, instrumented, take
+from recorded import http_server, instrumented, take
 
 import probekit
+from needs import library
 from probekit.recording.registry import REGISTRY
 from probekit.tracing.connection import connect
 from probekit.tracing.policy import plan_of
@@ -19,31 +20,31 @@ TRACE, SPAN = "a" * 32, "b" * 16
 
 
 def by_requests(url):
-    with client("requests").Session() as session:
+    with library("requests").Session() as session:
         return session.get(url).status_code
 
 
 def by_httpx(url):
-    with client("httpx").Client(follow_redirects=True) as session:
+    with library("httpx").Client(follow_redirects=True) as session:
         return session.get(url).status_code
 
 
 def by_httpx_async(url):
     async def ask():
-        async with client("httpx").AsyncClient(follow_redirects=True) as session:
+        async with library("httpx").AsyncClient(follow_redirects=True) as session:
             return (await session.get(url)).status_code
 
     return asyncio.run(ask())
 
 
 def by_urllib3(url):
-    with client("urllib3").PoolManager() as pool:
-        return pool.request("GET", url, retries=client("urllib3").Retry(1)).status
+    with library("urllib3").PoolManager() as pool:
+        return pool.request("GET", url, retries=library("urllib3").Retry(1)).status
 
 
 def by_aiohttp(url):
     async def ask():
-        session = client("aiohttp").ClientSession()
+        session = library("aiohttp").ClientSession()
         async with session, session.get(url) as response:
             return response.status
 
@@ -64,7 +65,7 @@ def server():
 def patched():
     names = ["requests", "httpx", "urllib3", "aiohttp"]
     for name in names:
-        client(name)
+        library(name)
     with instrumented(*names):
         yield
 
@@ -194,7 +195,7 @@ def test_an_opentelemetry_span_is_the_parent_that_is_sent(server):
 
 
 def test_a_trace_header_of_the_applications_own_stays(server, monkeypatch):
-    requests = client("requests")
+    requests = library("requests")
     port, seen = server
     monkeypatch.setattr(REGISTRY, "trace_ids", lambda: (TRACE, SPAN))
     requests.get(f"http://127.0.0.1:{port}/ok", headers={"Traceparent": "mine"})
@@ -203,7 +204,7 @@ def test_a_trace_header_of_the_applications_own_stays(server, monkeypatch):
 
 
 def test_a_hostile_response_costs_its_status_and_nothing_else(server):
-    requests = client("requests")
+    requests = library("requests")
     port, _ = server
 
     class Hostile(requests.Response):
@@ -235,7 +236,7 @@ def test_a_hostile_response_costs_its_status_and_nothing_else(server):
 
 
 def test_a_method_that_somebody_made_up_does_not_make_a_series(server):
-    requests = client("requests")
+    requests = library("requests")
     port, _ = server
     for index in range(3):
         with requests.Session() as session:
@@ -250,11 +251,11 @@ def test_every_function_is_put_back_by_identity():
     from probekit.integrations import libraries
 
     places = [
-        (client("requests").Session, "send"),
-        (client("httpx").Client, "send"),
-        (client("httpx").AsyncClient, "send"),
-        (client("urllib3").PoolManager, "urlopen"),
-        (client("aiohttp").ClientSession, "_request"),
+        (library("requests").Session, "send"),
+        (library("httpx").Client, "send"),
+        (library("httpx").AsyncClient, "send"),
+        (library("urllib3").PoolManager, "urlopen"),
+        (library("aiohttp").ClientSession, "_request"),
     ]
     wrapped = [vars(owner)[name] for owner, name in places]
     originals = [function.__wrapped__ for function in wrapped]

@@ -14,10 +14,10 @@ import searchservers
 from brokerread import kafka_records as records
 from brokerread import kafka_topic as topic
 from brokerservers import SENT
-from recorded import client
 from servers import eventually
 from shop import Shop
 
+from needs import library
 from probekit.errors import RetryLater, TooLarge
 from probekit.exporters import build
 from probekit.testing import ExporterContract
@@ -46,7 +46,7 @@ class TestKafkaContract(ExporterContract):
         return build(url(self.server, "&timeout_s=2"))
 
     def received(self):
-        aiokafka = client("aiokafka")
+        aiokafka = library("aiokafka")
 
         async def count():
             consumer = aiokafka.AIOKafkaConsumer(

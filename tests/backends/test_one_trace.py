@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 import servers
-from recorded import client
+
+from needs import library
 
 pytestmark = [pytest.mark.backend, pytest.mark.timeout(120)]
 
@@ -57,7 +58,7 @@ class Programs:
 @pytest.fixture
 def programs(tmp_path):
     for name in ("celery", "redis"):
-        client(name)
+        library(name)
     with servers.redis(tmp_path / "redis") as port:
         yield Programs(tmp_path, port)
 

@@ -6,9 +6,9 @@ import re
 import matrix
 import otlpserver
 import pytest
-from recorded import client
 from shop import Shop
 
+from needs import library
 from probekit.errors import Rejected
 from probekit.exporters import build
 from probekit.testing import HttpReceiver, Reply
@@ -56,7 +56,7 @@ READ_BACK = {
 def test_every_kind_of_record_comes_back(rotel, scheme, query):
     batch = sample_batch()
     if scheme == "otlp+grpc":
-        client("grpc")
+        library("grpc")
     port = rotel.grpc if scheme == "otlp+grpc" else rotel.port
     exporter = build(f"{scheme}://127.0.0.1:{port}{query}")
     exporter.send(batch)

@@ -9,7 +9,9 @@ import textwrap
 
 import pytest
 import servers
-from recorded import client, http_server
+from recorded import http_server
+
+from needs import library
 
 pytestmark = [pytest.mark.backend, pytest.mark.timeout(120)]
 
@@ -67,7 +69,7 @@ def series(tmp_path_factory):
         *("aiohttp", "httpx", "psycopg", "psycopg2", "pymysql"),
         *("redis", "requests", "sqlalchemy", "urllib3"),
     ):
-        client(name)
+        library(name)
     folder = tmp_path_factory.mktemp("shop")
     buffer = folder / "buffer.db"
     with (

@@ -8,9 +8,9 @@ import matrix
 import pytest
 from brokerread import redis_stream as stream
 from brokerservers import SENT
-from recorded import client
 from shop import Shop
 
+from needs import library
 from probekit.errors import Forbidden, RetryLater, TooLarge
 from probekit.exporters import build
 from probekit.testing import ExporterContract
@@ -26,7 +26,7 @@ def server(tmp_path):
 
 
 def asked(server, *words):
-    with client("redis").Redis(port=server.port) as connection:
+    with library("redis").Redis(port=server.port) as connection:
         return connection.execute_command(*words)
 
 
@@ -59,7 +59,7 @@ def test_everything_an_application_records_stands_in_the_stream(server, tmp_path
     with Shop(tmp_path, url(server)) as shop:
         assert shop.delivered()
     found = stream(server).told()
-    with client("redis").Redis(port=server.port) as connection:
+    with library("redis").Redis(port=server.port) as connection:
         version = connection.info("server")["redis_version"]
 
     matrix.record("`redis:` (stream)", f"Redis {version}", SENT, found)

@@ -15,11 +15,11 @@ from servers import (
     command,
     eventually,
     free_ports,
-    needed,
     postgres,
     running,
 )
 
+from needs import installed
 from probekit.errors import Forbidden, RetryLater
 
 ZABBIX_SQL = Path("/usr/share/zabbix-server-pgsql")
@@ -182,7 +182,7 @@ def zabbix_version():
 @contextlib.contextmanager
 def zabbix():
     """A Zabbix server on PostgreSQL with its API; yields a ``Zabbix``."""
-    needed(command("zabbix_server")), needed(ZABBIX_FRONTEND / "api_jsonrpc.php")
+    installed(command("zabbix_server")), installed(ZABBIX_FRONTEND / "api_jsonrpc.php")
     with postgres() as database, _owned_folder("zabbix") as (folder, user):
         port, api = free_ports(2)
         _load(database)

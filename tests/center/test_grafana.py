@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from needs import absent
 from probekit.center.dashboards.grafana import dashboard
 from probekit.center.dashboards.questions import SECTIONS
 from probekit.center.dashboards.stores import STORES
@@ -83,15 +84,8 @@ def compiler():
     home = Path(servers) / "grafana"
     program = home / "node_modules" / "typescript" / "bin" / "tsc"
     if shutil.which("node") is None or not program.exists():
-        missing("@grafana/schema")
+        absent("@grafana/schema", "run tests/backends/install.sh")
     return home, program
-
-
-def missing(what):
-    reason = f"{what} is not installed: run tests/backends/install.sh"
-    if os.environ.get("CI"):
-        pytest.fail(reason)
-    pytest.skip(reason)
 
 
 @pytest.mark.backend
@@ -137,7 +131,7 @@ def test_grafanas_own_types_refuse_a_wrong_one():
 def test_promtool_parses_every_query(tmp_path):
     program = shutil.which("promtool")
     if program is None:
-        missing("promtool")
+        absent("promtool", "run tests/backends/install.sh")
     rules = [
         {"record": f"r{index}", "expr": _filled(p["targets"][0]["expr"])}
         for index, p in enumerate(panels("prometheus"))

@@ -16,6 +16,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+import needs
 from probekit.autostart import HOOK, environment_for
 from probekit.autostart.start import role_of
 from probekit.cli.run import CannotRun, NotFound, become, check, command_line
@@ -448,8 +449,8 @@ def workers(process):
 )
 def test_a_reloaders_generations_are_all_watched(stage, name):
     """Each start anew is one child with probekit in it once; all calls arrive."""
-    if name.startswith("uvicorn") and not os.environ.get("CI"):
-        pytest.importorskip("uvicorn")
+    if name.startswith("uvicorn"):
+        needs.libraries("uvicorn")
     text, *words = RELOADERS[name]
     stage.write("shop.py", "def work(x): return 1\ndef later(x): return 22\n")
     stage.write("manage.py", MANAGE)

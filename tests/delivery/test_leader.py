@@ -216,6 +216,28 @@ def test_somebody_elses_file_ends_the_leader_and_is_reported(house):
     assert (house.folder / "b").read_text() == "precious" * 1000
 
 
+def test_a_send_that_outlives_its_leader_leaves_no_connection_open(house):
+    """It settles what was sent, which opens the buffer once more."""
+    sends, answers = threading.Event(), threading.Event()
+
+    class Slow(Collector):
+        def send(self, batch):
+            sends.set()
+            assert answers.wait(10)
+
+    slow = Slow()
+    leader = house.leader(slow)
+    store = leader._office.store
+    house.add(1)
+    assert sends.wait(10)
+    leader.finish(time.monotonic())
+    assert leader.join(10)
+    answers.set()
+
+    assert slow.closed.wait(10)
+    assert not store._database.is_open
+
+
 def test_whoever_gives_up_waiting_ends(house):
     """A second sidecar is not needed while the first one leads."""
     one = house.leader(Collector())

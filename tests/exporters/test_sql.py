@@ -69,7 +69,6 @@ class TestSql(ExporterContract):
         return True
 
     def secret_url(self):
-        pytest.importorskip("psycopg", reason="pip install --group backends")
         return f"sql+postgresql+psycopg://u:{SECRET}@127.0.0.1:1/db?application_name=x"
 
 

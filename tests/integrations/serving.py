@@ -20,18 +20,6 @@ HERE = Path(__file__).parent
 READY_S = 40.0
 
 
-def needed(*modules):
-    """Skip where a server is not installed; fail where CI says that it must be."""
-    import importlib.util
-
-    for name in modules:
-        if importlib.util.find_spec(name) is None:
-            reason = f"{name} is not installed: pip install --group backends"
-            if os.environ.get("CI"):
-                pytest.fail(reason)
-            pytest.skip(reason)
-
-
 def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

@@ -12,6 +12,8 @@ from collections import Counter
 import pytest
 import serving
 
+import needs
+
 pytestmark = [pytest.mark.e2e, pytest.mark.backend, pytest.mark.timeout(180)]
 
 REQUESTS = 5000
@@ -211,7 +213,7 @@ APPS = {
 @pytest.mark.parametrize("name", APPS)
 def test_the_access_log_and_the_buffer_agree(tmp_path, name):
     server, style, files = APPS[name]
-    serving.needed(server)
+    needs.libraries(server)
     site = serving.Site(tmp_path)
     for file, text in files.items():
         site.write(file, text)

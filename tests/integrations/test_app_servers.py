@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 import serving
 
+import needs
+
 sys.path.insert(0, str(Path(__file__).parents[1] / "backends"))
 import servers
 
@@ -134,12 +136,12 @@ def test_uwsgi_without_threads(site):
 
 def uwsgi_is_needed():
     if not (Path(sys.executable).parent / "uwsgi").exists():
-        serving.needed("uwsgi")
+        needs.libraries("uwsgi")
 
 
 @pytest.mark.row("P11")
 def test_gevent_under_gunicorn(site):
-    serving.needed("gevent")
+    needs.libraries("gevent")
     site.write("app.py", WSGI)
     command = [
         *(sys.executable, "-m", "gunicorn", "--workers", "2", "-k", "gevent"),
@@ -153,7 +155,7 @@ def test_gevent_under_gunicorn(site):
 
 @pytest.mark.row("P11")
 def test_gevents_own_server(site):
-    serving.needed("gevent")
+    needs.libraries("gevent")
     program = """
         from gevent import monkey
         monkey.patch_all()
@@ -174,7 +176,7 @@ def test_gevents_own_server(site):
 
 @pytest.mark.row("P11")
 def test_eventlets_server(site):
-    serving.needed("eventlet")
+    needs.libraries("eventlet")
     program = """
         import warnings
         warnings.simplefilter("ignore")
@@ -198,7 +200,7 @@ def test_eventlets_server(site):
 
 @pytest.mark.row("P11")
 def test_uvicorn_with_reload(site):
-    serving.needed("uvicorn")
+    needs.libraries("uvicorn")
     site.write("app.py", ASGI.replace("GENERATION", "1"))
     command = [
         *(sys.executable, "-m", "uvicorn", "--reload", "--port", "{port}"),
@@ -235,7 +237,7 @@ def test_uvicorn_with_reload(site):
 
 @pytest.mark.row("P11")
 def test_a_notebook(site):
-    serving.needed("nbclient", "ipykernel")
+    needs.libraries("nbclient", "ipykernel")
     site.write(
         "run.py",
         """
@@ -291,7 +293,7 @@ def tick():
 
 @pytest.mark.row("P11")
 def test_celerys_pool_whose_children_are_replaced(site, monkeypatch):
-    serving.needed("celery", "redis")
+    needs.libraries("celery", "redis")
     site.write("tasks.py", CELERY)
     worker = [
         *(sys.executable, "-m", "celery", "-A", "tasks", "worker"),
@@ -322,7 +324,7 @@ def added(port, times):
 
 
 def test_celerys_beat_in_a_process_of_its_own(site):
-    serving.needed("celery", "redis")
+    needs.libraries("celery", "redis")
     site.write("tasks.py", CELERY)
     beat = [
         *(sys.executable, "-m", "celery", "-A", "tasks", "beat"),

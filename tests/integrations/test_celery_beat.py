@@ -1,13 +1,12 @@
 """What a real Celery beat tells, over a broker in memory."""
 
-import importlib
-import os
 import threading
 import time
 
 import pytest
 from recorded_requests import Told
 
+import needs
 from probekit.errors import ConfigError
 from probekit.integrations import libraries
 from probekit.integrations.celery import Probekit
@@ -21,10 +20,7 @@ TICK = "probekit.celery.beat.last_tick"
 
 @pytest.fixture(scope="module")
 def celery():
-    """Celery; where ``CI`` is set, its absence is a failure."""
-    if os.environ.get("CI"):
-        return importlib.import_module("celery")
-    return pytest.importorskip("celery", reason="pip install --group backends")
+    return needs.library("celery")
 
 
 @pytest.fixture

@@ -1,11 +1,11 @@
 """Spans of Celery's tasks, over a broker in memory; two processes are in backends."""
 
 import importlib
-import os
 
 import pytest
 from opentelemetry import trace
 
+import needs
 from probekit.integrations import libraries
 from probekit.recording.registry import REGISTRY
 from probekit.tracing.connection import connect
@@ -19,10 +19,7 @@ PRODUCER, CONSUMER = 4, 5
 @pytest.fixture
 def app():
     """An application whose broker is this process; traces are on."""
-    if os.environ.get("CI"):
-        celery = importlib.import_module("celery")
-    else:
-        celery = pytest.importorskip("celery", reason="pip install --group backends")
+    celery = needs.library("celery")
     app = celery.Celery("shop", broker="memory://", set_as_current=False)
 
     @app.task(name="shop.ship", shared=False)

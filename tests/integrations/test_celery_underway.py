@@ -3,8 +3,8 @@
 from time import perf_counter
 
 import pytest
-import serving
 
+import needs
 from probekit.integrations import libraries
 from probekit.recording.registry import REGISTRY
 from probekit.recording.running import UNDERWAY, long_underway
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.backend
 
 
 def test_a_task_is_told_while_it_runs():
-    serving.needed("celery")
+    needs.libraries("celery")
     import celery
 
     app = celery.Celery("shop", broker="memory://", set_as_current=False)

@@ -7,6 +7,8 @@ import sys
 import pytest
 import serving
 
+import needs
+
 pytestmark = [pytest.mark.e2e, pytest.mark.backend, pytest.mark.timeout(90)]
 
 ROOMS = """
@@ -66,7 +68,7 @@ def talk(port, room):
 
 def test_a_websocket_behind_uvicorn_is_told_by_route_status_and_close_code(site):
     """Each connection is a span of its caller's trace; messages are counted."""
-    serving.needed("uvicorn", "websockets")
+    needs.libraries("uvicorn", "websockets")
     site.write("rooms.py", ROOMS)
     server = sys.executable, "-m", "uvicorn", "--port", "{port}", "rooms:app"
     with site.running(*server, code=-signal.SIGTERM):

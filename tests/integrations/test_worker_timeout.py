@@ -9,6 +9,8 @@ import threading
 import pytest
 import serving
 
+import needs
+
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(90)]
 
 # One waits where Python hears signals, one where it does not: the first is ended by
@@ -61,7 +63,7 @@ def told(site):
 @pytest.mark.row("P9")
 def test_a_worker_timeout_leaves_the_route_that_hung(site):
     """Both workers hang; what they did before is counted."""
-    serving.needed("gunicorn", "flask")
+    needs.libraries("gunicorn", "flask")
     command = (
         *(sys.executable, "-m", "gunicorn", "shop:app", "--bind", "127.0.0.1:{port}"),
         *("--workers", "2", "--timeout", "2", "--log-level", "warning"),

@@ -42,6 +42,7 @@ class Shipper:
         self._wake = threading.Event()
         self._finish_by_s: float | None = None
         self._stopped = False
+        self._farewell: Callable[[], None] = lambda: None
         self._thread = threading.Thread(
             target=self._run,
             name=f"probekit-ship-{label or courier.name}"[:60],
@@ -90,6 +91,10 @@ class Shipper:
             self._thread.join(max(0.0, timeout_s))
         return not self.is_alive
 
+    def outlive(self, farewell: Callable[[], None]) -> None:
+        """It goes on when the term is over: *farewell* then is the last it does."""
+        self._farewell = farewell
+
     def _run(self) -> None:
         with contextlib.suppress(Exception):  # silence on our threads is a courtesy
             self._on_start()
@@ -104,6 +109,10 @@ class Shipper:
                 if wait_s > 0:
                     self._wake.wait(wait_s)
         finally:
+            try:
+                self._farewell()
+            except Exception as error:
+                notice("ship-end", "the buffer was not closed", error)
             with contextlib.suppress(Exception):  # a foreign close may fail as it likes
                 self._exporter.close()
 

@@ -271,7 +271,8 @@ class Term:
         for shipper in self.shippers:
             shipper.finish(by_s)
         for shipper in self.shippers:
-            shipper.join(by_s - self._clock.monotonic_s())
+            left_s = by_s - self._clock.monotonic_s()
+            self._part_from(shipper, left_s, self._office.store.dispose)
             complete = complete and shipper.courier.is_idle
         return complete and len(self.shippers) == len(self._office.exporters)
 
@@ -280,7 +281,16 @@ class Term:
         for shipper in self.shippers:
             shipper.stop()
         for shipper in self.shippers:
-            shipper.join(1.0)
+            # Not for good: the next term may lead the same buffer in memory.
+            self._part_from(shipper, 1.0, self._office.store.close)
+
+    @staticmethod
+    def _part_from(
+        shipper: Shipper, timeout_s: float, close: Callable[[], None]
+    ) -> None:
+        """Wait for its end; one that still sends settles that, and closes behind it."""
+        if not shipper.join(timeout_s):
+            shipper.outlive(close)
 
 
 def _quietly(

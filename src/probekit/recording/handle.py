@@ -8,6 +8,7 @@ judged there, not when they are recorded: the caller's path is one append.
 """
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from time import perf_counter, sleep
 
@@ -25,7 +26,7 @@ Invalid: TypeAlias = "Callable[[int], None]"
 _PLAIN = {int, float}
 
 
-class Handle:
+class Handle(ABC):
     """The values of one series that nobody has taken yet.
 
     Attributes:
@@ -51,6 +52,7 @@ class Handle:
         del self.values[:]
         self.count = 0
 
+    @abstractmethod
     def fold(self, invalid: Invalid, *, most: "int | None" = None) -> None:
         """Turn waiting values into a figure of bounded size.
 
@@ -59,11 +61,10 @@ class Handle:
             most: Most values to fold, None for all.
 
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def harvest(self, into: "Harvest", invalid: Invalid) -> None:
         """Write what was recorded since the last harvest into *into*."""
-        raise NotImplementedError
 
 
 class SumHandle(Handle):

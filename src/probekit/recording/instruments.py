@@ -4,6 +4,7 @@ Looking up an attribute set costs one dictionary access; a bound handle costs no
 Recording never raises: what cannot be recorded is counted as lost, with its reason.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 
 from probekit.errors import BadName
@@ -23,7 +24,7 @@ OVERFLOW = (("otel.metric.overflow", True),)
 B = TypeVar("B")
 
 
-class Instrument(Generic[B]):
+class Instrument(ABC, Generic[B]):
     """A named measure; makes one series for each set of attributes.
 
     Attributes:
@@ -102,8 +103,9 @@ class Instrument(Generic[B]):
             bound = self._bound.setdefault(handle.series_id, made)
         return bound
 
+    @abstractmethod
     def _bind(self, handle: Handle) -> B:
-        raise NotImplementedError
+        """Make what records into *handle*."""
 
     def _record(self, value: float, attributes: "Mapping[str, Any] | None") -> None:
         try:

@@ -58,7 +58,7 @@ class EitherHost:
         """Memory and swap."""
         return either(self._first.memory, self._second.memory)
 
-    def paging(self) -> PagingActivity:
+    def paging(self) -> "PagingActivity | None":
         """Page faults and swapped pages; of the first reader only."""
         return self._first.paging()
 

@@ -197,6 +197,8 @@ class Paging:
     def __call__(self, observer: Observer) -> None:
         """Say them."""
         now = self._reader.paging()
+        if now is None:
+            return
         minor = now.faults - now.major_faults
         swapped = (now.swapped_in, now.swapped_out)
         observer.say(_FAULTS, (now.major_faults, minor, *swapped))

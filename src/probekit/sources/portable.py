@@ -62,8 +62,8 @@ class HostReader(Protocol):
     def memory(self) -> Memory:
         """Memory and swap."""
 
-    def paging(self) -> PagingActivity:
-        """Page faults and swapped pages."""
+    def paging(self) -> "PagingActivity | None":
+        """Page faults and swapped pages; None where they are not told."""
 
     def disks(self, whole: "AbstractSet[str] | None") -> "list[Disk]":
         """Figures of the devices in *whole*; of all when None."""
@@ -111,14 +111,9 @@ class PsutilHost:
             swap.free,
         )
 
-    def paging(self) -> PagingActivity:
-        """Say nothing: psutil knows only some of it.
-
-        Raises:
-            NotImplementedError: Always.
-
-        """
-        raise NotImplementedError("page faults of the whole host")
+    def paging(self) -> "PagingActivity | None":
+        """None: psutil knows only some of it."""
+        return None
 
     def disks(self, whole: "AbstractSet[str] | None") -> "list[Disk]":
         """Figures of the devices in *whole* since the start; of all when None."""

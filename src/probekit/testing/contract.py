@@ -20,6 +20,7 @@ class TestTcp(ExporterContract):
 
 import contextlib
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -161,7 +162,7 @@ def only(batch: Batch, signals: "frozenset[Signal]") -> Batch:
     )
 
 
-class ExporterContract:
+class ExporterContract(ABC):
     """Tests that hold for every exporter.
 
     Attributes:
@@ -171,9 +172,9 @@ class ExporterContract:
 
     most_lines_a_record = 1
 
+    @abstractmethod
     def exporter(self) -> Exporter:
         """Make an exporter that sends to a far side which works."""
-        raise NotImplementedError
 
     def received(self) -> "int | None":
         """How many records the far side has; None when it cannot say."""

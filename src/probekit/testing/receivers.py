@@ -9,6 +9,7 @@ import socket
 import ssl
 import struct
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -22,7 +23,7 @@ _CONNECTIONS_LIMIT = 64
 _NO_LINGER = struct.pack("ii", 1, 0)
 
 
-class Endpoint:
+class Endpoint(ABC):
     """What all receivers share: a port, a life, and a way to wait."""
 
     def __init__(self) -> None:
@@ -31,13 +32,13 @@ class Endpoint:
         self._changed = threading.Condition()
         self._running = False
 
+    @abstractmethod
     def start(self) -> "Self":
         """Listen, on the same port as before if there was one."""
-        raise NotImplementedError
 
+    @abstractmethod
     def stop(self) -> None:
         """Stop listening and cut every connection."""
-        raise NotImplementedError
 
     def __enter__(self) -> "Self":
         """Start."""
@@ -119,9 +120,9 @@ class StreamEndpoint(Endpoint):
             talking.close()
             self._tell()
 
+    @abstractmethod
     def talk(self, connection: socket.socket) -> None:
         """Everything that happens on one connection."""
-        raise NotImplementedError
 
     def cut(self) -> None:
         """Reset every open connection, as the kernel does for a killed program."""

@@ -4,6 +4,7 @@ They answer SUCCESS or FAILURE and do not tell a moment's trouble from a refusal
 ever; so a failure is tried again until retention gives the data up.
 """
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 from probekit.errors import RetryLater
@@ -21,7 +22,7 @@ _DEADLINE_S = 30.0
 _MOST_RECORDS = 512  # the batch size that the SDK itself would use
 
 
-class Target:
+class Target(ABC):
     """What the three kinds share.
 
     Attributes:
@@ -60,11 +61,12 @@ class Target:
         if getattr(result, "name", "") != "SUCCESS":
             raise RetryLater(f"{self.name} answered {getattr(result, 'name', result)}")
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 - nothing to do is what it does
         """Do nothing: the exporter is the application's, and may be used again."""
 
+    @abstractmethod
     def _rebuilt(self, batch: Batch) -> Any:
-        raise NotImplementedError
+        """Records of *batch* as the SDK has them."""
 
     def _is_cumulative(self) -> bool:
         return False
