@@ -18,7 +18,7 @@ from table import Row, Table
 from turns import rounds, shuffled, spread
 
 from probekit.buffer.fold import Fold
-from probekit.buffer.segments import SegmentWriter
+from probekit.buffer.journal.segments import SegmentWriter
 from probekit.buffer.store import Store
 from probekit.exporters.otlp.logs import encode_logs
 from probekit.exporters.otlp.metrics import MetricsEncoder

@@ -25,7 +25,7 @@ from table import Row, Table
 from turns import HERE, rounds, shuffled, spread
 
 from probekit.buffer.fold import Fold
-from probekit.buffer.segments import SegmentWriter
+from probekit.buffer.journal.segments import SegmentWriter
 from probekit.buffer.store import Store
 from probekit.model import Event, Harvest, Series
 

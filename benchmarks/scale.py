@@ -21,9 +21,9 @@ from table import Row, Table
 from turns import HERE, rounds, shuffled
 
 from probekit.buffer.fold import Fold
-from probekit.buffer.memory_journal import MemoryJournal
+from probekit.buffer.journal.memory_journal import MemoryJournal
+from probekit.buffer.journal.segments import SegmentWriter
 from probekit.buffer.read_only import open_reader, read_status
-from probekit.buffer.segments import SegmentWriter
 from probekit.buffer.store import Store
 from probekit.exporters.prometheus.text import Exposition
 from probekit.model import Harvest, Retention, Series

@@ -8,7 +8,16 @@ from pathlib import Path
 # that a folder here never hides a module.
 sys.path.append(str(Path(__file__).parent))
 
+from hypothesis import Phase, settings
+
 import rowrecord
+
+# A busy machine is no failure; and explaining one traces every line on Pythons before
+# 3.12, which made laws of codecs minutes long there.
+settings.register_profile(
+    "laws", deadline=None, phases=tuple(p for p in Phase if p is not Phase.explain)
+)
+settings.load_profile("laws")
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A runner in the background hands down "ignore"; programs under test must hear

@@ -177,7 +177,7 @@ def test_nothing_is_lost_or_double_whatever_happens(buffer_class, clock_class, m
 
     run_state_machine_as_test(
         machine_class(buffer_class, clock_class, make),
-        settings=settings(max_examples=25, stateful_step_count=25, deadline=None),
+        settings=settings(max_examples=25, stateful_step_count=25),
     )
 
 

@@ -27,7 +27,7 @@ WORKER = """
 import mmap, os, struct, sys, time
 from array import array
 from pathlib import Path
-from probekit.buffer.segments import SegmentWriter
+from probekit.buffer.journal.segments import SegmentWriter
 from probekit.model import Event, Harvest, Series
 
 truth = open(sys.argv[2], "r+b")
@@ -146,7 +146,7 @@ import ctypes, os, sys, time
 from array import array
 from pathlib import Path
 from probekit.buffer.fold import Fold
-from probekit.buffer.segments import SegmentWriter
+from probekit.buffer.journal.segments import SegmentWriter
 from probekit.buffer.store import Store
 from probekit.model import Harvest, Series
 

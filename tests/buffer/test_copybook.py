@@ -4,8 +4,8 @@ import os
 
 import pytest
 
-from probekit.buffer import copybook
-from probekit.buffer.copybook import Books, load, path_of, save
+from probekit.buffer.recovery import copybook
+from probekit.buffer.recovery.copybook import Books, load, path_of, save
 
 TABLES = {name: [] for name in ("meta", "account", "loss", "cursor", "stream")}
 TABLES |= {"refused": [], "segment": []}

@@ -1,9 +1,9 @@
 import pytest
 
-from probekit.buffer import segment_files
 from probekit.buffer.closing import Superseded
 from probekit.buffer.fold import Fold
-from probekit.buffer.segments import MemoryJournal
+from probekit.buffer.journal import segment_files
+from probekit.buffer.journal.segments import MemoryJournal
 from probekit.buffer.store import Store
 from probekit.errors import BufferFailed
 from probekit.histogram import Histogram
@@ -339,6 +339,20 @@ def test_a_damaged_frame_of_a_dead_owner_is_a_counted_loss(buffer, harvest):
     assert buffer.books_balance()
 
 
+def test_a_piece_of_a_segment_that_is_there_twice_counts_once(buffer, harvest):
+    writer = buffer.writer()
+    for orders in (1, 2, 4):
+        writer.append(harvest(orders=orders))
+    writer.close()
+    (path,) = buffer.directory.glob("*.seg")
+    data = path.read_bytes()
+    path.write_bytes(data[: data.index(b"PKF1", 4)] + data)
+    buffer.settle()
+
+    assert 7.0 == buffer.total("shop.orders")
+    assert [] == buffer.sql("SELECT * FROM loss")
+
+
 def test_frames_missing_from_a_stream_are_counted(buffer, harvest):
     writer = buffer.writer(limit_bytes=1)
     writer.append(harvest(orders=1))
@@ -355,7 +369,7 @@ def test_frames_missing_from_a_stream_are_counted(buffer, harvest):
 
 
 def buffer_frames(path):
-    from probekit.buffer.segments import read_frames
+    from probekit.buffer.journal.segments import read_frames
 
     return len(list(read_frames(path)))
 

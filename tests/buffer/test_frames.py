@@ -4,7 +4,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from probekit.buffer.frames import END_OF_STREAM, SHIP_NOW, BadFrame, decode, encode
+from probekit.buffer.journal.frames import (
+    END_OF_STREAM,
+    SHIP_NOW,
+    BadFrame,
+    decode,
+    encode,
+)
 from probekit.histogram import Histogram
 from probekit.model import Event, Harvest, Problem, Series, Span, SpanEvent, SpanLink
 
@@ -97,7 +103,7 @@ def same(one, other):
     return plain[0] == plain[1]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(harvests(), definitions, counts, times, st.sampled_from([0, 1, 2, 3]))
 def test_what_is_decoded_is_what_was_encoded(
     harvest, defined, sequence, wall_ns, flags
@@ -114,7 +120,7 @@ def test_what_is_decoded_is_what_was_encoded(
     assert same(harvest, frame.harvest)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.data())
 def test_a_flipped_bit_anywhere_is_a_bad_frame(data):
     harvest = Harvest(raw=[(1, [0.1, 0.2])], losses={("events", "queue_full"): 3})
@@ -128,7 +134,7 @@ def test_a_flipped_bit_anywhere_is_a_bad_frame(data):
         decode(bytes(good))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.binary(max_size=200), st.integers(0, 250))
 def test_arbitrary_bytes_raise_bad_frame_and_nothing_else(data, offset):
     with pytest.raises(BadFrame):

@@ -5,8 +5,8 @@ import stat
 
 import pytest
 
-from probekit.buffer import segment_files
-from probekit.buffer.lastwords import LastWords, adopt
+from probekit.buffer.journal import segment_files
+from probekit.buffer.journal.lastwords import LastWords, adopt
 from probekit.model import Event
 
 
@@ -113,7 +113,7 @@ def test_a_beat_that_is_replaced_while_the_leader_looks_is_not_taken(
     words, folder, monkeypatch
 ):
     """The leader has the old file open when its owner lets go of it."""
-    from probekit.buffer import lastwords
+    from probekit.buffer.journal import lastwords
 
     words.say([event("a")])
     lock = lastwords.lock_descriptor
@@ -162,7 +162,7 @@ def test_a_write_that_fails_leaves_the_last_beat_and_no_other_file(
     """The disk is full: what was said before stays said."""
     words.say([event("a")])
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
-    monkeypatch.setattr("probekit.buffer.lastwords.os.write", lambda *_: 3)
+    monkeypatch.setattr("probekit.buffer.journal.lastwords.os.write", lambda *_: 3)
     with pytest.raises(OSError, match="only a part"):
         words.say([event("b")])
     monkeypatch.undo()

@@ -6,10 +6,10 @@ import sqlite3
 
 import pytest
 
-from probekit.buffer.copybook import path_of
 from probekit.buffer.fold import Fold
+from probekit.buffer.journal.segments import SegmentWriter
 from probekit.buffer.places import aside
-from probekit.buffer.segments import SegmentWriter
+from probekit.buffer.recovery.copybook import path_of
 from probekit.buffer.store import Store
 from probekit.errors import BufferFailed
 from probekit.model import Event, Harvest, Series, Span

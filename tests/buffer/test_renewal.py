@@ -7,7 +7,7 @@ import pytest
 
 from probekit.buffer import renewal
 from probekit.buffer.fold import Fold
-from probekit.buffer.segments import SegmentWriter
+from probekit.buffer.journal.segments import SegmentWriter
 from probekit.buffer.store import LOG_BYTES, Store
 from probekit.model import Event, Harvest, Retention
 from probekit.ports import DeliveryContract

@@ -5,9 +5,9 @@ import sys
 
 import pytest
 
-from probekit.buffer import segment_files
-from probekit.buffer.frames import END_OF_STREAM, SHIP_NOW, BadFrame
-from probekit.buffer.segments import (
+from probekit.buffer.journal import segment_files
+from probekit.buffer.journal.frames import END_OF_STREAM, SHIP_NOW, BadFrame
+from probekit.buffer.journal.segments import (
     MemoryJournal,
     SegmentWriter,
     is_orphan,

@@ -5,11 +5,11 @@ import sqlite3
 
 import pytest
 
-from probekit.buffer import syncing
 from probekit.buffer.fold import Fold
-from probekit.buffer.segments import SegmentWriter
+from probekit.buffer.journal import syncing
+from probekit.buffer.journal.segments import SegmentWriter
+from probekit.buffer.journal.syncing import Syncer
 from probekit.buffer.store import Store
-from probekit.buffer.syncing import Syncer
 from probekit.model import Event, Harvest
 
 

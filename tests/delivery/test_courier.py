@@ -103,7 +103,7 @@ def test_a_record_too_large_by_itself_is_buried(fakes, clock):
 
 
 @pytest.mark.row("N4")
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.sets(st.integers(1, 120), max_size=5))
 def test_bad_records_are_found_and_buried_the_others_arrive(fakes, bad):
     """Whatever the bad ones are: each record is delivered once or buried once."""

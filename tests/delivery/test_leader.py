@@ -6,8 +6,8 @@ from types import SimpleNamespace
 
 import pytest
 
+from probekit.buffer.journal.segments import SegmentWriter
 from probekit.buffer.locks import FileLock
-from probekit.buffer.segments import SegmentWriter
 from probekit.buffer.store import Store
 from probekit.delivery.leader import Leader
 from probekit.delivery.term import Office

@@ -263,7 +263,7 @@ def test_the_first_host_that_answers_is_tried_first_from_then_on():
     assert ("b", 2) == addresses[0]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.text(st.characters(exclude_categories=()), min_size=1, max_size=40))
 def test_words_of_users_stay_inside_the_body(text):
     shelf = Shelf()

@@ -189,7 +189,7 @@ def test_a_server_that_refuses_to_make_tables_loses_no_record(server):
 
 
 @given(st.text(st.characters(exclude_categories=())))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_every_text_makes_one_row_and_comes_back(words):
     joined = words.encode("utf-16-le", "surrogatepass")
     text = joined.decode("utf-16-le", "surrogatepass")

@@ -111,7 +111,7 @@ def test_a_signature_covers_user_and_packet():
 TEXT = st.text(st.characters(), min_size=1, max_size=200)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(TEXT, TEXT, TEXT)
 def test_no_text_adds_a_record_or_outgrows_a_name(name, key, value):
     point = Point(Series(name, "gauge", attributes=((key, value),)), 1.5)

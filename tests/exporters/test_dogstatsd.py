@@ -87,7 +87,7 @@ def test_packed_values_of_a_sample_stand_for_all():
 TEXT = st.text(st.characters(), min_size=1, max_size=40)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(TEXT, TEXT, TEXT, st.text(st.characters(), max_size=3000), st.booleans())
 def test_no_text_adds_a_record_or_a_tag_and_every_event_fits(
     name, key, value, body, is_check

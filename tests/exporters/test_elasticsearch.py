@@ -190,7 +190,7 @@ def test_requests_stay_within_their_sizes():
 
 
 @given(st.text(st.characters(exclude_categories=())))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_every_text_makes_one_document_of_one_line(words):
     for document in Documents().of(hostile_batch(words)):
         found = json.loads(document.source)

@@ -82,7 +82,7 @@ def test_a_packet_is_xdr_to_the_byte():
     )
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(texts, texts, st.dictionaries(texts, texts, max_size=3))
 def test_no_word_of_a_user_leaves_what_gmond_can_print(name, unit, attributes):
     frozen = tuple(sorted(attributes.items()))

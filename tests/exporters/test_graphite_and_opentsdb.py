@@ -60,7 +60,7 @@ def test_running_numbers_are_totals_and_shapes_are_the_windows():
     assert [("", 2.0)] == running(Point(Series("c", "counter"), 2.0))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(TEXT, TEXT, TEXT)
 def test_no_text_adds_a_line_or_a_word(name, key, value):
     batch = batch_of(Point(Series(name, "gauge", attributes=((key, value),)), 1.5))

@@ -33,7 +33,7 @@ def test_a_wait_is_honoured_up_to_an_hour_and_garbage_ignored(text, wait_s):
 
 
 @pytest.mark.row("N3")
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(st.text(max_size=30) | st.floats().map(str) | st.integers().map(str))
 def test_no_text_makes_a_wait_longer_than_an_hour_or_negative(text):
     wait_s = retry_after_s(text, 0.0)
@@ -41,7 +41,7 @@ def test_no_text_makes_a_wait_longer_than_an_hour_or_negative(text):
     assert wait_s is None or (0.0 <= wait_s <= 3600.0 and not math.isnan(wait_s))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(100, 999))
 def test_only_2xx_is_accepted(status):
     assert (200 <= status < 300) == (verdict_on(status) == "accepted")

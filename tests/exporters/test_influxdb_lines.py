@@ -52,7 +52,7 @@ TEXT = st.text(st.characters(), min_size=1, max_size=30)
 KEPT = re.compile(r"[^\x00-\x1f\x7f-\x9f\\\u2028\u2029\ud800-\udfff]+")
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(TEXT, TEXT, TEXT)
 def test_no_text_adds_a_line_or_a_tag_and_most_come_back(name, key, value):
     (line,) = lines(Point(Series(name, "gauge", attributes=((key, value),)), 1.5))
@@ -70,7 +70,7 @@ def test_no_text_adds_a_line_or_a_tag_and_most_come_back(name, key, value):
         assert value == tags[key]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(TEXT, st.text(st.characters(), max_size=40), TEXT)
 def test_no_text_of_an_event_adds_a_line_or_a_field(name, body, key):
     event = Event(10**18 + 999_999, name, {key: body}, body=body, number=7)

@@ -74,7 +74,7 @@ def test_events_keep_their_attributes_under_their_own_keys():
     assert "1970-01-01T00:00:00.000000005Z" == line["time"]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.dictionaries(
         st.sampled_from(
@@ -102,7 +102,7 @@ def test_attributes_that_collide_with_our_keys_are_found_again(attributes):
     assert ("mine", "h") == (line["name"], line["host"])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.text(st.characters(), max_size=40), st.text(st.characters(), max_size=40))
 def test_no_text_adds_a_line_and_whole_characters_come_back(key, value):
     lines = JsonLines().document(events(Event(1, "x", {"k" + key: value}))).splitlines()

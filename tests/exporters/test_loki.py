@@ -50,7 +50,7 @@ def test_the_format_is_the_golden_file():
 TEXT = st.text(st.characters(), min_size=1, max_size=60)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(TEXT, TEXT, TEXT)
 def test_no_text_adds_an_entry_or_a_label(name, key, value):
     (stream,) = streams(Event(1, name, {key: value}, body=value))

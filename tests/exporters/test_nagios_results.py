@@ -77,7 +77,7 @@ def test_a_plain_number_has_no_exponent_and_keeps_its_value(value):
     assert math.isclose(float(text), value, rel_tol=1e-6, abs_tol=1e-9)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(texts, st.lists(st.tuples(texts, st.floats(-1e6, 1e6)), max_size=3))
 def test_a_line_of_output_stays_one(text, figures):
     perf = [Perf(f"f{n}", value) for n, (_, value) in enumerate(figures)]
@@ -88,7 +88,7 @@ def test_a_line_of_output_stays_one(text, figures):
     assert len(perf) == len(data.split())
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(texts, st.dictionaries(texts, texts, max_size=3))
 def test_a_record_is_one_command_whatever_it_says(name, attributes):
     frozen = tuple(sorted(attributes.items()))

@@ -172,7 +172,7 @@ def test_a_mark_that_is_somebodys_name_gets_longer():
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.lists(SERIES, min_size=2, max_size=4, unique=True))
 def test_series_that_differ_have_names_that_differ(encoding, series):
     names = ENCODINGS[encoding]()

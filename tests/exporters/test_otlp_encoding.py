@@ -117,7 +117,7 @@ def same(expected, encoded):
     )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(RESOURCE, st.lists(WINDOW, max_size=3), MOMENT)
 def test_windows_are_the_message_of_the_generated_classes(resource, windows, began):
     batch = Batch("0" * 32, resource, windows=windows, began_unix_ns=began)
@@ -125,7 +125,7 @@ def test_windows_are_the_message_of_the_generated_classes(resource, windows, beg
     assert same(metrics_request(batch), MetricsEncoder().encode(batch))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(RESOURCE, st.lists(EVENT, max_size=3))
 def test_events_are_the_message_of_the_generated_classes(resource, events):
     batch = Batch("0" * 32, resource, events=events)
@@ -133,7 +133,7 @@ def test_events_are_the_message_of_the_generated_classes(resource, events):
     assert same(logs_request(batch), encode_logs(batch))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(RESOURCE, st.lists(SPAN, max_size=3))
 def test_spans_are_the_message_of_the_generated_classes(resource, spans):
     batch = Batch("0" * 32, resource, spans=spans)
@@ -192,7 +192,6 @@ def test_a_value_of_another_type_is_named_and_never_asked():
     assert b"" == any_value(None)
 
 
-@settings(deadline=None)
 @given(st.integers(-(2**63), 2**64 - 1))
 def test_a_varint_comes_back(value):
     message = unsigned(3, value) if value else b"\x18\x00"
@@ -201,7 +200,7 @@ def test_a_varint_comes_back(value):
     assert len(varint(value)) <= 10
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.binary(max_size=30))
 def test_the_reader_reads_or_refuses_any_bytes(garbage):
     try:

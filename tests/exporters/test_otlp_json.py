@@ -80,7 +80,7 @@ SCALARS = st.one_of(
 )
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.dictionaries(st.text(max_size=5), st.one_of(SCALARS, st.lists(SCALARS))))
 def test_types_of_attributes_are_kept(attributes):
     event = Event(1, "x", attributes, number=1)

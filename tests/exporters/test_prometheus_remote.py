@@ -78,7 +78,7 @@ def named(found, name, **labels):
     return found.get(frozenset(wanted.items()))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.binary(max_size=400), st.sampled_from([0, 60, 255, 256, 65535, 65536, 65537]))
 def test_what_is_packed_unpacks(content, padding):
     content += b"x" * padding

@@ -112,7 +112,7 @@ def test_names_are_the_same_every_time():
     assert [names.of(s) for s in twins] == [names.of(s) for s in twins]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.tuples(WORDS, WORDS, WORDS), min_size=1, max_size=4))
 def test_no_word_adds_or_breaks_a_sample(words):
     points = {
@@ -128,7 +128,7 @@ def test_no_word_adds_or_breaks_a_sample(words):
         assert 42.0 == found["plain_total", frozenset({("kept", "yes")})]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.text(max_size=20).filter(lambda t: t and "\0" not in t))
 def test_values_come_back_as_they_were(text):
     text = text.encode("utf-8", "replace").decode()

@@ -234,7 +234,7 @@ def test_a_number_that_is_none_is_refused_before_the_database_sees_it():
 
 
 @given(st.text(st.characters(exclude_categories=())))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_every_text_becomes_one_that_databases_take(words):
     clean = text(words)
 

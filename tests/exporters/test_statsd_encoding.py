@@ -63,7 +63,7 @@ def test_seconds_become_milliseconds_and_other_units_stay():
     )
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     st.lists(st.floats(1e-6, 1e6), min_size=1, max_size=300),
     st.integers(2, 40),
@@ -84,7 +84,7 @@ def test_the_values_that_stand_for_all_keep_number_edges_and_order(values, limit
         assert all(abs(a - b) <= 0.1 * a for a, b in pairs)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(1, 10**9))
 def test_rates_add_up_to_the_number_of_values(count):
     histogram = Histogram.of([0.1, 0.2])
@@ -98,7 +98,7 @@ def test_rates_add_up_to_the_number_of_values(count):
     assert 2 * count == pytest.approx(total, rel=1e-9)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     st.text(st.characters(), min_size=1, max_size=30),
     st.text(st.characters(), max_size=30),

@@ -69,7 +69,7 @@ def test_severity_and_facility_are_the_priority(severity, facility, priority):
 TEXT = st.text(st.characters(), min_size=1, max_size=60)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(TEXT, TEXT, TEXT, st.text(st.characters(), max_size=60))
 def test_no_text_adds_a_message_or_a_parameter(name, key, value, body):
     (message,) = messages(Event(1, name, {key: value}, body=body))

@@ -100,7 +100,7 @@ def test_a_record_longer_than_a_datagram_is_refused_before_anything_is_sent(rece
     assert max(map(len, receiver.datagrams)) <= 1432
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(
     values=st.lists(st.floats(1e-6, 1e6), min_size=300, max_size=600),
     limit_bytes=st.integers(400, 3000),
@@ -122,7 +122,7 @@ def test_a_wide_histogram_fits_a_datagram_and_its_bounds_still_count_exactly(
         assert value.at_or_below(bound) == counted
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.binary(min_size=1, max_size=30).filter(lambda b: b"\n" not in b)))
 def test_packing_keeps_every_line_in_order_within_the_limit(lines):
     datagrams = pack(lines, 40)

@@ -77,7 +77,7 @@ def test_an_address_needs_a_host_and_a_port():
         Target.parse("tcp:").addresses(1)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.text(max_size=40))
 @example("tcp://a@b@c:1")
 def test_any_text_is_read_or_refused_with_an_error_of_ours(text):
@@ -90,7 +90,7 @@ def test_any_text_is_read_or_refused_with_an_error_of_ours(text):
 SAFE = st.text("abcXYZ019._~-", min_size=1, max_size=12)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(SAFE, st.integers(1, 65535), SAFE, SAFE)
 def test_what_was_written_is_what_is_read(host, port, user, value):
     target = Target.parse(f"x://{user}:{value}@{host}:{port}/p?k={value}")

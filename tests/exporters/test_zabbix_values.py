@@ -90,7 +90,7 @@ def test_two_series_never_share_a_key():
     assert keys == {identities.of(series).key() for series in twins}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(texts, st.dictionaries(texts, texts, max_size=3))
 def test_no_word_of_a_user_needs_quoting_or_becomes_a_macro(name, attributes):
     series = Series(name, "counter", "", tuple(sorted(attributes.items())))
@@ -103,7 +103,7 @@ def test_no_word_of_a_user_needs_quoting_or_becomes_a_macro(name, attributes):
         assert not re.search(r"\{[#$?A-Z]", text)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(texts, texts)
 def test_a_request_holds_as_many_values_as_were_made(name, value):
     batch = sample_batch(START)

@@ -6,7 +6,7 @@ from array import array
 import pytest
 
 from probekit.buffer.fold import Fold
-from probekit.buffer.segments import SegmentWriter
+from probekit.buffer.journal.segments import SegmentWriter
 from probekit.buffer.store import Store
 from probekit.errors import BufferFailed
 from probekit.model import Event, Harvest, Series

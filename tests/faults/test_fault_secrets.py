@@ -9,7 +9,7 @@ import sys
 import pytest
 from faultscene import files_below
 
-from probekit.buffer.segments import SegmentWriter
+from probekit.buffer.journal.segments import SegmentWriter
 from probekit.buffer.store import Store
 from probekit.errors import BufferFailed
 from probekit.model import Event, Harvest

@@ -8,7 +8,7 @@ from probekit.histogram import Histogram
 SHARES = (0.0, 0.5, 0.95, 0.99, 1.0)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(st.floats(1e-6, 1e6), min_size=1, max_size=200))
 def test_several_quantiles_in_one_pass_are_those_of_single_passes(values):
     """And each is within 5 % of the value at its rank."""

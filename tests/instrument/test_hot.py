@@ -7,7 +7,7 @@ import types
 import pytest
 
 from probekit.buffer.fold import Fold
-from probekit.buffer.memory_journal import MemoryJournal
+from probekit.buffer.journal.memory_journal import MemoryJournal
 from probekit.buffer.read_only import open_reader
 from probekit.buffer.store import Store
 from probekit.clock import SYSTEM_CLOCK

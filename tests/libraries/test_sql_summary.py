@@ -62,7 +62,7 @@ def test_the_inside_of_a_literal_is_never_told(statement):
     assert "secret" not in summarize(statement).collection
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.text(max_size=300))
 def test_any_text_has_a_summary_with_a_known_verb(text):
     operation, collection = summarize(text)
@@ -71,7 +71,7 @@ def test_any_text_has_a_summary_with_a_known_verb(text):
     assert len(collection) <= 100
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.text(alphabet=st.characters(exclude_characters="'\\"), max_size=60))
 def test_a_quoted_value_changes_no_summary(value):
     assert summarize("SELECT 'x' FROM t") == summarize(f"SELECT '{value}' FROM t")

@@ -287,7 +287,7 @@ number = st.one_of(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(st.one_of(number, st.sampled_from(["drain", "compact"])), max_size=60),
 )
@@ -331,7 +331,7 @@ anything = st.recursive(
 )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.dictionaries(st.one_of(text, st.integers()), anything, max_size=5))
 def test_cleaned_attributes_can_always_be_stored(attributes):
     """Text that encodes, whole numbers of 64 bits, finite reals, tuples of these."""

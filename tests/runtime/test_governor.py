@@ -165,7 +165,7 @@ def test_an_end_takes_everything_back(scene):
     assert ([], 0) == (scene.in_force, scene.governor.level)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.floats(0.0, 5.0), max_size=120))
 def test_whatever_the_load_the_steps_in_force_are_the_first_of_the_order(loads):
     """Up and down as it may go."""

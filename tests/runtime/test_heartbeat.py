@@ -10,7 +10,7 @@ from time import perf_counter
 import pytest
 
 import probekit
-from probekit.buffer import segment_files
+from probekit.buffer.journal import segment_files
 from probekit.recording.registry import REGISTRY
 from probekit.runtime.heartbeat import MOST, Heartbeat, long_operations
 
@@ -172,7 +172,7 @@ def test_a_disk_that_refuses_is_told_once_and_tried_again(
     begin("nightly")
     monkeypatch.setattr("probekit.notice._last_told_s", {})
     with monkeypatch.context() as patch, caplog.at_level(logging.WARNING):
-        patch.setattr("probekit.buffer.lastwords.os.write", lambda *_: 0)
+        patch.setattr("probekit.buffer.journal.lastwords.os.write", lambda *_: 0)
         witness.second()
         witness.second()
     assert 1 == len(caplog.records)

@@ -6,8 +6,8 @@ from types import SimpleNamespace
 import pytest
 
 from probekit.buffer.fold import Fold
-from probekit.buffer.memory_journal import MemoryJournal
-from probekit.buffer.remains import remains
+from probekit.buffer.journal.memory_journal import MemoryJournal
+from probekit.buffer.recovery.remains import remains
 from probekit.buffer.store import Store
 from probekit.buffer.trouble import NotOurs
 from probekit.errors import BufferFailed

@@ -51,7 +51,7 @@ def test_a_harmless_text_passes_unchanged(text):
     assert Scrubber().text(text) is text
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.sampled_from(PLANTED),
     st.text(alphabet="abc xyz\n.,éß(", max_size=40),
@@ -65,7 +65,7 @@ def test_a_secret_is_found_in_any_company(planted, before, after):
     assert secret not in Scrubber().text(f"{before} {text} {after}")
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(st.sampled_from([t for _, t in PLANTED] + HARMLESS), max_size=4))
 def test_cleaning_twice_is_cleaning_once(texts):
     """A clean text stays as it is, in both strengths."""
@@ -75,7 +75,7 @@ def test_cleaning_twice_is_cleaning_once(texts):
         assert once == scrubber.text(once)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.text(max_size=200))
 def test_any_text_is_answered_with_a_text(text):
     """Surrogates, control characters, half-open quotes: never an exception."""

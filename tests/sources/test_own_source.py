@@ -3,7 +3,7 @@
 import pytest
 
 from probekit.buffer.fold import Fold
-from probekit.buffer.memory_journal import MemoryJournal
+from probekit.buffer.journal.memory_journal import MemoryJournal
 from probekit.buffer.store import Store
 from probekit.delivery.courier import Courier
 from probekit.model import Event, Harvest

@@ -239,7 +239,7 @@ def test_a_child_of_a_fork_forgets_what_its_parent_holds(monkeypatch):
     assert [7] == far.ids()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.lists(
         st.tuples(st.integers(1, 4), st.booleans(), st.booleans()),

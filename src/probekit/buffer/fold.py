@@ -10,7 +10,6 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
-from probekit.buffer import lastwords, segment_files
 from probekit.buffer.cells import Cell
 from probekit.buffer.closing import (
     Closing,
@@ -19,9 +18,10 @@ from probekit.buffer.closing import (
     Superseded,
     open_window,
 )
-from probekit.buffer.frames import SHIP_NOW, Frame
 from probekit.buffer.harvests import Intake
-from probekit.buffer.memory_journal import MEMORY_SEGMENT, MemoryJournal
+from probekit.buffer.journal import lastwords, segment_files
+from probekit.buffer.journal.frames import SHIP_NOW, Frame
+from probekit.buffer.journal.memory_journal import MEMORY_SEGMENT, MemoryJournal
 from probekit.buffer.store import Store
 from probekit.buffer.tails import LOCAL_ID_LIMIT, Stream, Tail
 from probekit.buffer.timeline import Timeline
@@ -115,9 +115,8 @@ class Fold:
             stream = self._streams.get(stream_id)
             if stream is None:
                 stream = self._streams[stream_id] = Stream(stream_id)
-            folder = self._source
-            path = folder / name if isinstance(folder, Path) else Path(name)
-            tail = self._tails[name] = Tail(path, stream)
+            folder = self._source if isinstance(self._source, Path) else Path()
+            tail = self._tails[name] = Tail(folder / name, stream)
         return tail
 
     def read(self) -> FoldState:
@@ -186,6 +185,8 @@ class Fold:
     def _fold(self, tail: Tail, frame: Frame) -> None:
         intake = self._intake
         tail.offset += frame.size_bytes
+        if tail.stream.has(frame):
+            return
         missing = tail.stream.take(frame)
         if missing:
             intake.lose("metrics", "gap", missing)
@@ -284,10 +285,9 @@ class Fold:
                 for frame in segment_files.whole_frames(tail.data()):
                     self._fold(tail, frame)
         gone = [tail for tail in self._tails.values() if tail.done]
-        names = self._names()
         living = {t.stream.id for t in self._tails.values() if not t.done}
         # A segment that was named after our last reading keeps its stream alive.
-        living |= {name.stream for name in names if name.text not in self._tails}
+        living |= {n.stream for n in self._names() if n.text not in self._tails}
         ended = [
             stream
             for stream in self._streams.values()

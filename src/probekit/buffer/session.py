@@ -10,8 +10,8 @@ from pathlib import Path
 
 from probekit.buffer import cursors
 from probekit.buffer.database import Database
-from probekit.buffer.keeper import Keeper
 from probekit.buffer.meta import BEGAN, keep_resource, read_meta, write_meta
+from probekit.buffer.recovery.keeper import Keeper
 from probekit.buffer.totals import Totals
 from probekit.buffer.trouble import NotOurs
 from probekit.clock import Clock

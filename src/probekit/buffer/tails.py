@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from probekit.buffer.closing import SegmentRow, StreamRow
-from probekit.buffer.frames import END_OF_STREAM, BadFrame, Frame, decode
-from probekit.buffer.segment_files import is_orphan, read_bytes, whole_frames
+from probekit.buffer.journal.frames import END_OF_STREAM, BadFrame, Frame, decode
+from probekit.buffer.journal.segment_files import is_orphan, read_bytes, whole_frames
 from probekit.model import Series
 from probekit.observer import SeriesTable
 
@@ -31,6 +31,10 @@ class Stream:
     has_ended: bool = False
     torn_at: int = -1
     changed: bool = False
+
+    def has(self, frame: Frame) -> bool:
+        """Whether it was taken already: a disk or a hand repeated a piece of a file."""
+        return frame.sequence < self.sequence
 
     def take(self, frame: Frame) -> int:
         """Note a frame; how many frames are missing before it."""

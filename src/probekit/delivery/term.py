@@ -12,10 +12,10 @@ from pathlib import Path
 
 from probekit.buffer.closing import Superseded
 from probekit.buffer.fold import Fold
+from probekit.buffer.journal.memory_journal import MemoryJournal
+from probekit.buffer.journal.syncing import Syncer
 from probekit.buffer.locks import FileLock
-from probekit.buffer.memory_journal import MemoryJournal
 from probekit.buffer.store import Store
-from probekit.buffer.syncing import Syncer
 from probekit.clock import SYSTEM_CLOCK, Clock, cell_start_ns
 from probekit.delivery.courier import Courier, Ledger, describe
 from probekit.delivery.identity import label

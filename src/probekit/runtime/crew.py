@@ -7,10 +7,10 @@ musters one of its own.
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from probekit.buffer.journal.memory_journal import MemoryJournal
+from probekit.buffer.journal.segments import SegmentWriter
 from probekit.buffer.locks import FileLock, make_private_directory
-from probekit.buffer.memory_journal import MemoryJournal
 from probekit.buffer.progress import Progress
-from probekit.buffer.segments import SegmentWriter
 from probekit.buffer.status import BufferStatus
 from probekit.delivery.leader import Leader
 from probekit.errors import BufferBusy

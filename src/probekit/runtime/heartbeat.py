@@ -1,7 +1,7 @@
 """The heartbeat: once a second, what has been running for longer than a second.
 
 It looks from the pump's thread, so that calls, requests and jobs pay nothing for it,
-and writes only when there is something to say. ``buffer.lastwords`` keeps it; a
+and writes only when there is something to say. ``buffer.journal.lastwords`` keeps it; a
 process that ends by itself takes it away, so that only the killed leave one.
 """
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, TypeAlias
 
-from probekit.buffer.lastwords import LastWords
+from probekit.buffer.journal.lastwords import LastWords
 from probekit.clock import SYSTEM_CLOCK, Clock
 from probekit.model import SEVERITY_ERROR, AttributeValue, Event
 from probekit.notice import notice

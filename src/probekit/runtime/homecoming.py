@@ -11,9 +11,9 @@ from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from probekit.buffer.memory_journal import MemoryJournal
-from probekit.buffer.remains import Aged, remains
-from probekit.buffer.segments import SegmentWriter
+from probekit.buffer.journal.memory_journal import MemoryJournal
+from probekit.buffer.journal.segments import SegmentWriter
+from probekit.buffer.recovery.remains import Aged, remains
 from probekit.buffer.trouble import NotOurs
 from probekit.clock import SYSTEM_CLOCK, Clock
 from probekit.errors import BufferFailed

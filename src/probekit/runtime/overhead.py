@@ -11,8 +11,8 @@ from probekit.runtime.governor import Budget, Governor, Move, Reading
 from probekit.runtime.savings import savings_of
 
 if TYPE_CHECKING:
-    from probekit.buffer.memory_journal import MemoryJournal
-    from probekit.buffer.segments import SegmentWriter
+    from probekit.buffer.journal.memory_journal import MemoryJournal
+    from probekit.buffer.journal.segments import SegmentWriter
     from probekit.delivery.pump import Pump
     from probekit.recording.registry import Registry
     from probekit.settings import Settings

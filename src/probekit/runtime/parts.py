@@ -13,7 +13,7 @@ from probekit.observer import Observe, Observer
 from probekit.ports import Exporter
 
 if TYPE_CHECKING:
-    from probekit.buffer.memory_journal import MemoryJournal
+    from probekit.buffer.journal.memory_journal import MemoryJournal
     from probekit.buffer.store import Store
     from probekit.delivery.courier import Ledger
     from probekit.delivery.meter import CpuMeter
@@ -170,7 +170,7 @@ def build_office(
 
 
 def _fresh_memory() -> "MemoryJournal":
-    from probekit.buffer.memory_journal import MemoryJournal
+    from probekit.buffer.journal.memory_journal import MemoryJournal
 
     return MemoryJournal()
 

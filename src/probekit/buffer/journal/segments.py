@@ -9,10 +9,10 @@ import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from probekit.buffer import frames, segment_files
-from probekit.buffer.columns import used_ids
-from probekit.buffer.memory_journal import MemoryJournal
-from probekit.buffer.segment_files import OpenSegment, is_orphan, read_frames
+from probekit.buffer.journal import frames, segment_files
+from probekit.buffer.journal.columns import used_ids
+from probekit.buffer.journal.memory_journal import MemoryJournal
+from probekit.buffer.journal.segment_files import OpenSegment, is_orphan, read_frames
 from probekit.clock import SYSTEM_CLOCK, Clock
 from probekit.model import Harvest, Series
 from probekit.ports import Journal

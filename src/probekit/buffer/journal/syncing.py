@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from probekit.buffer import segment_files
+from probekit.buffer.journal import segment_files
 
 _sync = getattr(os, "fdatasync", os.fsync)
 

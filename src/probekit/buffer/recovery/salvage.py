@@ -14,10 +14,11 @@ from typing import Any
 from urllib.parse import quote
 from zlib import crc32
 
-from probekit.buffer import copybook, sql
+from probekit.buffer import sql
 from probekit.buffer.checksums import OF, columns, is_good
-from probekit.buffer.copybook import Books
-from probekit.buffer.firstpage import readable
+from probekit.buffer.recovery import copybook
+from probekit.buffer.recovery.copybook import Books
+from probekit.buffer.recovery.firstpage import readable
 
 _CHUNK = 4096  # keys asked for at once
 _TRIES = 20_000  # ranges that may fail before the rest is given up

@@ -16,7 +16,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from zlib import crc32
 
-from probekit.buffer import columns, records
+from probekit.buffer import records
+from probekit.buffer.journal import columns
 from probekit.model import Harvest, Series, Signal
 
 MAGIC = b"PKF1"

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from probekit.buffer.frames import BadFrame, Frame, decode
+from probekit.buffer.journal.frames import BadFrame, Frame, decode
 from probekit.buffer.locks import (
     lock_descriptor,
     make_private_directory,

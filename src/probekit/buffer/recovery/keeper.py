@@ -9,11 +9,11 @@ import sqlite3
 import threading
 from pathlib import Path
 
-from probekit.buffer import copybook, mending, salvage
 from probekit.buffer.accounts import CORRUPT, TABLE
-from probekit.buffer.copybook import Books
 from probekit.buffer.meta import read_meta, write_meta
 from probekit.buffer.places import cut_aside, drop_log
+from probekit.buffer.recovery import copybook, mending, salvage
+from probekit.buffer.recovery.copybook import Books
 from probekit.errors import BufferCorrupt
 from probekit.notice import notice
 

@@ -1,7 +1,7 @@
 """Numbers of a frame as little-endian columns; pure.
 
-One section is a tag, a length and bytes; :mod:`probekit.buffer.frames` puts them in a
-frame. Nothing here checks sums: bytes are trusted because the frame's CRC held.
+One section is a tag, a length and bytes; ``frames`` puts them in a frame. Nothing here
+checks sums: bytes are trusted because the frame's CRC held.
 """
 
 import struct

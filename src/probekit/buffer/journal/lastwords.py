@@ -11,13 +11,13 @@ events come twice or not at all.
 import os
 from pathlib import Path
 
-from probekit.buffer import frames
+from probekit.buffer.journal import frames
+from probekit.buffer.journal.segment_files import OpenSegment
 from probekit.buffer.locks import (
     lock_descriptor,
     make_private_directory,
     open_private,
 )
-from probekit.buffer.segment_files import OpenSegment
 from probekit.clock import SYSTEM_CLOCK, Clock
 from probekit.model import Event, Harvest
 
