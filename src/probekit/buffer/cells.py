@@ -70,18 +70,13 @@ class Cell:
                 _lose(lost, slot, count)
             else:
                 self._add_gauge(slot, value, count, wall_ns)
-        for local_id, values in harvest.raw:
-            slot = _slot(slots, local_id)
-            if slot is None:
-                _lose(lost, None, len(values))
-            elif left_out := self._add_values(slot, values):
-                _lose(lost, slot, left_out)
+        self._add_raw(harvest.raw, slots, lost)
         for local_id, histogram in harvest.binned:
             slot = _slot(slots, local_id)
             if slot is None:
                 _lose(lost, None, histogram.count)
             elif histogram.count:
-                self._histograms.setdefault(slot, Histogram()).merge(histogram)
+                self._histogram(slot).merge(histogram)
         return lost
 
     def add_sum(self, slot: int, value: float, count: int) -> None:
@@ -102,36 +97,60 @@ class Cell:
         else:
             self._gauges[slot] = (known[0], known[1], known[2] + count)
 
-    def _add_values(self, slot: int, values: Sequence[float]) -> int:
-        """Keep values raw while they are few; how many were no finite numbers."""
-        left_out = 0
-        if not math.isfinite(sum(values)):
-            finite = [value for value in values if math.isfinite(value)]
-            left_out, values = len(values) - len(finite), finite
-        if not values:
-            return left_out
-        held = self._lists.setdefault(slot, [])
-        held.extend(values)
-        self.raw_values += len(values)
-        if len(held) > _LIST_LIMIT:
-            self._bin(slot)
-        return left_out
+    def _add_raw(
+        self,
+        rows: "Sequence[tuple[int, Sequence[float]]]",
+        slots: Sequence["int | None"],
+        lost: "dict[tuple[Signal, str], int]",
+    ) -> None:
+        """Keep values raw while they are few: the loop that most of a fold is."""
+        lists, known, taken = self._lists, len(slots), 0
+        for local_id, given in rows:
+            slot = slots[local_id] if local_id < known else None
+            if slot is None:
+                _lose(lost, None, len(given))
+                continue
+            total, values = sum(given), given
+            if total - total != 0 and len(given) > len(
+                values := list(filter(math.isfinite, given))
+            ):
+                _lose(lost, slot, len(given) - len(values))
+            if not values:
+                continue
+            held = lists.get(slot)
+            if held is None:
+                lists[slot] = list(values)
+            else:
+                held += values
+                if len(held) > _LIST_LIMIT:
+                    self._bin(slot)
+            taken += len(values)
+        self.raw_values += taken
 
     def _bin(self, slot: int) -> None:
-        held = self._lists.pop(slot, None)
-        if held:
-            self._histograms.setdefault(slot, Histogram()).add(held)
-            self.raw_values -= len(held)
+        held = self._lists.pop(slot)
+        self._histogram(slot).add(held)
+        self.raw_values -= len(held)
+
+    def _histogram(self, slot: int) -> Histogram:
+        known = self._histograms.get(slot)
+        if known is None:
+            known = self._histograms[slot] = Histogram()
+        return known
 
     def points(
         self,
         table: Sequence[Series],
     ) -> "list[tuple[Series, float | Histogram, int]]":
         """What each series did: (series, value, measurements)."""
-        pace = Pace()
-        for slot in list(self._lists):
-            self._bin(slot)
-            pace.breathe()
+        known = self._histograms
+        for slot, held in Pace().through(list(self._lists.items())):
+            histogram = known.get(slot)
+            if histogram is None:
+                histogram = known[slot] = Histogram()
+            histogram.take(held)  # at most _LIST_LIMIT, and nobody else's
+        self._lists.clear()
+        self.raw_values = 0
         found: list[tuple[Series, float | Histogram, int]] = [
             (table[slot], value, int(count))
             for slot, (value, count) in self._sums.items()

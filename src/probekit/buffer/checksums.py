@@ -10,6 +10,8 @@ from collections.abc import Callable
 from typing import Any
 from zlib import crc32
 
+from probekit.histogram import Histogram
+
 _POINT = struct.Struct("<qqqdddd")
 _NOTHING = float("nan")
 
@@ -20,6 +22,19 @@ def of_point(row: "tuple[Any, ...]") -> int:
     plain = [_NOTHING if x is None else x + 0.0 for x in numbers]  # -0.0 is stored as 0
     head = crc32(_POINT.pack(window, series, count, *plain))
     return head if bins is None else crc32(bins, head)
+
+
+def histogram_point(
+    window: int, series: int, count: int, histogram: Histogram
+) -> "tuple[Any, ...]":
+    """A row of ``point`` with its checksum, as :func:`sealed` would make it."""
+    total, low, high = histogram.sum, histogram.min, histogram.max
+    bins = histogram.to_blob()
+    head = _POINT.pack(
+        window, series, count, total + 0.0, _NOTHING, low + 0.0, high + 0.0
+    )
+    crc = crc32(bins, crc32(head))
+    return window, series, count, total, None, low, high, bins, crc
 
 
 def sealed(row: "tuple[Any, ...]") -> "tuple[Any, ...]":

@@ -117,9 +117,8 @@ def _write_cells(
     """Windows, points and totals; the id of the last window."""
     if not closing.cells:
         return last
-    wanted = dict.fromkeys(p[0] for cell in closing.cells for p in cell.points)
-    ids = totals.resolve(connection, wanted)
-    totals.prepare(connection, [ids[series] for series in wanted])
+    every = [point[0] for cell in closing.cells for point in cell.points]
+    numbers, begin = totals.numbers(connection, every), 0
     windows: list[tuple[int, ...]] = []
     points: list[sql.Row] = []
     measurements, pace = 0, Pace()
@@ -127,17 +126,17 @@ def _write_cells(
         measurements += cell.measurements
         facts = (window, cell.start_ns, cell.end_ns, cell.epoch, cell.measurements)
         windows.append((*facts, checksums.of_words(*facts)))
-        for series, value, count in cell.points:
-            series_id = ids[series]
-            total = totals.add(series_id, value, count)
-            shape: tuple[object, ...]
+        ids = numbers[begin : begin + len(cell.points)]
+        begin += len(ids)
+        standing = totals.add(cell.points, ids)
+        for (_, value, count), id_, stands in pace.through(
+            list(zip(cell.points, ids, standing, strict=True))
+        ):
             if isinstance(value, Histogram):
-                shape = (value.sum, None, value.min, value.max, value.to_blob())
+                points.append(checksums.histogram_point(window, id_, count, value))
             else:
-                running = None if series.kind == "gauge" else total.sum
-                shape = (value, running, None, None, None)
-            points.append(checksums.sealed((window, series_id, count, *shape)))
-            pace.breathe()
+                row = (window, id_, count, value, stands, None, None, None)
+                points.append(checksums.sealed(row))
     into = "window (id, start_unix_ns, end_unix_ns, epoch, measurements, crc)"
     sql.insert(connection, into, windows, between=between)
     sql.insert(connection, "point", points, between=between)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from operator import itemgetter
 from typing import TypeAlias
 
 from probekit.buffer.cells import Cell
@@ -16,6 +17,7 @@ RECORDS_LIMIT = 10_000
 VALUES_LIMIT = 200_000
 CELLS_LIMIT = 60
 # Pumps flush up to a second after the grid: such frames belong to the open window.
+_VALUES, _COUNT = itemgetter(1), itemgetter(2)
 _GRACE_NS = 1_500_000_000
 
 
@@ -139,7 +141,7 @@ class Intake:
 
 
 def _closed(start: int, end: int, epoch: int, points: "list[Done]") -> ClosedCell:
-    return ClosedCell(start, end, epoch, points, sum(point[2] for point in points))
+    return ClosedCell(start, end, epoch, points, sum(map(_COUNT, points)))
 
 
 def _with(points: "list[Done]", back: "list[Done]") -> "list[Done]":
@@ -171,7 +173,7 @@ def _size(harvest: Harvest) -> int:
     return (
         sum(harvest.sum_counts)
         + sum(harvest.gauge_counts)
-        + sum(len(values) for _, values in harvest.raw)
+        + sum(map(len, map(_VALUES, harvest.raw)))
         + sum(histogram.count for _, histogram in harvest.binned)
         + len(harvest.events)
         + len(harvest.spans)

@@ -10,6 +10,7 @@ there are a dozen texts of a statement and not one for each number of rows.
 
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 from typing import Any
 
 VARIABLES = 32_766 if sqlite3.sqlite_version_info >= (3, 32) else 999
@@ -22,6 +23,7 @@ def insert(
     into: str,
     rows: Sequence[Row],
     *,
+    constants: Sequence[str] = (),
     after: str = "",
     verb: str = "INSERT INTO",
     between: Callable[[], None] = lambda: None,
@@ -32,6 +34,7 @@ def insert(
         connection: In a write transaction.
         into: Table and columns, ``loss (signal, reason)``, or a table alone.
         rows: All of one length.
+        constants: What each row ends with, as SQL.
         after: What follows the values, such as an upsert clause.
         verb: What comes before the table.
         between: Called before each statement; may raise to give up.
@@ -39,11 +42,11 @@ def insert(
     """
     for chunk in _chunks(rows):
         between()
-        places = "(" + ",".join("?" * len(chunk[0])) + ")"
+        places = "(" + ",".join((*"?" * len(chunk[0]), *constants)) + ")"
         values = ",".join([places] * len(chunk))
         connection.execute(
             f"{verb} {into} VALUES {values} {after}",
-            [value for row in chunk for value in row],
+            list(chain.from_iterable(chunk)),
         )
 
 
@@ -53,24 +56,43 @@ def update(
     columns: Sequence[str],
     rows: Sequence[Row],
     *,
+    others: Sequence[str] = (),
     between: Callable[[], None] = lambda: None,
 ) -> None:
-    """Set *columns* of rows found by ``id``; each row begins with its id."""
-    setters = ", ".join(f"{name} = d.column{i}" for i, name in enumerate(columns, 2))
-    if sqlite3.sqlite_version_info < (3, 33):  # no UPDATE FROM
-        places = ", ".join(f"{name} = ?" for name in columns)
-        statement = f"UPDATE {table} SET {places} WHERE id = ?"  # noqa: S608
-        connection.executemany(statement, [(*row[1:], row[0]) for row in rows])
-        return
-    for chunk in _chunks(rows):
-        between()
-        places = "(" + ",".join("?" * len(chunk[0])) + ")"
-        values = ",".join([places] * len(chunk))
-        connection.execute(
-            f"UPDATE {table} SET {setters} "  # noqa: S608 - our own words
-            f"FROM (VALUES {values}) AS d WHERE {table}.id = d.column1",
-            [value for row in chunk for value in row],
-        )
+    """Set *columns* of rows found by ``id``; each row begins with its id.
+
+    As inserts that meet the row that is there: a third quicker than an update.
+
+    Args:
+        connection: In a write transaction.
+        table: Its key is ``id``.
+        columns: What is set.
+        rows: Id, then values in the order of *columns*.
+        others: Columns that must not be NULL; they stay as they are.
+        between: Called before each statement; may raise to give up.
+
+    Raises:
+        LookupError: There is no row of such an id.
+
+    """
+    before = _count(connection, table)
+    setters = ", ".join(f"{name} = excluded.{name}" for name in columns)
+    insert(
+        connection,
+        f"{table} ({', '.join(('id', *columns, *others))})",
+        rows,
+        constants=["''"] * len(others),
+        after=f"ON CONFLICT (id) DO UPDATE SET {setters}",
+        between=between,
+    )
+    missing = _count(connection, table) - before
+    if missing:
+        raise LookupError(f"{missing} rows are gone from {table}")
+
+
+def _count(connection: sqlite3.Connection, table: str) -> int:
+    found = connection.execute(f"SELECT count(*) FROM {table}")  # noqa: S608 - ours
+    return int(found.fetchone()[0])
 
 
 def select_by_id(

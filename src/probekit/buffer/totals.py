@@ -7,7 +7,7 @@ changed it; after a failed commit it forgets and reads again.
 import json
 import math
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from probekit.buffer import sql
@@ -30,6 +30,8 @@ _COLUMNS = (
     "bins",
     "updated_unix_ns",
 )
+_FACTS = ("name", "kind", "unit", "attributes", "description", "ends_with_process")
+_SHARES = (0.5, 0.95, 0.99)
 _LARGEST = 1.7976931348623157e308
 
 
@@ -49,19 +51,6 @@ class Total:
     last: "float | None" = None
     histogram: "Histogram | None" = None
 
-    def add(self, series: Series, value: "float | Histogram", count: int) -> None:
-        """Take in one window's point."""
-        self.count += count
-        if isinstance(value, Histogram):
-            if self.histogram is None:
-                self.histogram = Histogram()
-            self.histogram.merge(value)
-            self.histogram.sum = clamped(self.histogram.sum)
-        elif series.kind == "gauge":
-            self.last = value
-        else:
-            self.sum = clamped(self.sum + value)
-
 
 def clamped(value: float) -> float:
     """A finite number: SQLite has no NaN, and JSON no infinity."""
@@ -75,6 +64,8 @@ class Totals:
         """Know nothing."""
         self._ids: dict[Series, int] = {}
         self._series: dict[int, Series] = {}
+        # By identity, for those that come again and again: a hash costs half a µs.
+        self._met: dict[int, int] = {}
         self._known: dict[int, Total] = {}
         self._loaded = -1
         self._touched: set[int] = set()
@@ -83,6 +74,7 @@ class Totals:
         """Read everything anew at the next use: a commit failed, or another file."""
         self._ids.clear()
         self._series.clear()
+        self._met.clear()
         self._known.clear()
         self._touched.clear()
         self._loaded = -1
@@ -112,6 +104,7 @@ class Totals:
             series = self._series.pop(series_id, None)
             if series is not None:
                 del self._ids[series]
+                self._met.pop(id(series), None)
             self._known.pop(series_id, None)
             self._touched.discard(series_id)
 
@@ -154,6 +147,28 @@ class Totals:
         sql.insert(connection, into, rows)
         return self._ids
 
+    def numbers(
+        self,
+        connection: sqlite3.Connection,
+        wanted: "Sequence[Series]",
+    ) -> "list[int]":
+        """Ids of *wanted* in their order, as by ``resolve`` and ``prepare``."""
+        met, known = self._met.get, self._series.get
+        found = [met(id(series), 0) for series in wanted]
+        strange = [
+            place
+            for place, series_id in enumerate(found)
+            if known(series_id) is not wanted[place]
+        ]
+        ids = self.resolve(connection, [wanted[place] for place in strange])
+        for place in strange:
+            series = wanted[place]
+            series_id = found[place] = ids[series]
+            self._met.pop(id(self._series[series_id]), None)
+            self._met[id(series)], self._series[series_id] = series_id, series
+        self.prepare(connection, found)
+        return found
+
     def standing(self, connection: sqlite3.Connection, series: Series) -> float:
         """Where the sum of *series* stands; 0 before its first point."""
         series_id = self._ids.get(series)
@@ -174,12 +189,41 @@ class Totals:
                 histogram = Histogram.from_blob(bins, total, low, high)
                 self._known[series_id] = Total(count, histogram=histogram)
 
-    def add(self, series_id: int, value: "float | Histogram", count: int) -> Total:
-        """Take in a point; the total after it. ``prepare`` must know the id."""
-        total = self._known[series_id]
-        total.add(self._series[series_id], value, count)
-        self._touched.add(series_id)
-        return total
+    def add(
+        self,
+        points: "Sequence[tuple[Series, float | Histogram, int]]",
+        ids: "Sequence[int]",
+    ) -> "list[float | None]":
+        """Take in points of one window.
+
+        Args:
+            points: (series, value, measurements).
+            ids: Their series, as ``numbers`` found them.
+
+        Returns:
+            Where sums stand after each; None for gauges and histograms.
+
+        """
+        known = self._known
+        standing: list[float | None] = []
+        for (series, value, count), series_id in zip(points, ids, strict=True):
+            total = known[series_id]
+            total.count += count
+            stands = None
+            if isinstance(value, Histogram):
+                running = total.histogram
+                if running is None:
+                    running = total.histogram = Histogram()
+                running.merge(value)
+                if running.sum - running.sum != 0:
+                    running.sum = clamped(running.sum)
+            elif series.kind == "gauge":
+                total.last = value
+            else:
+                stands = total.sum = clamped(total.sum + value)
+            standing.append(stands)
+        self._touched.update(ids)
+        return standing
 
     def of(self, series_id: int) -> Total:
         """The total of a series that ``prepare`` knows."""
@@ -192,12 +236,11 @@ class Totals:
         between: Callable[[], None],
     ) -> None:
         """Write what was touched."""
-        rows: list[sql.Row] = []
-        pace = Pace()
-        for series_id in sorted(self._touched):
-            rows.append((series_id, *_columns(self._known[series_id]), now_ns))
-            pace.breathe()
-        sql.update(connection, "series", _COLUMNS, rows, between=between)
+        rows = [
+            (series_id, *_columns(self._known[series_id]), now_ns)
+            for series_id in Pace().through(sorted(self._touched))
+        ]
+        sql.update(connection, "series", _COLUMNS, rows, others=_FACTS, between=between)
         self._touched.clear()
 
 
@@ -206,23 +249,17 @@ def _columns(total: Total) -> "tuple[object, ...]":
     if histogram is None:
         nothing = (None,) * 6
         return (total.count, total.sum, total.last, *nothing)
-    return (
-        total.count,
-        histogram.sum,
-        None,
-        *_extremes(histogram),
-        *quantiles(histogram),
-        histogram.to_blob(),
-    )
+    low, high = histogram.min, histogram.max
+    (p50, p95, p99), bins = _summary(histogram)
+    return total.count, histogram.sum, None, low, high, p50, p95, p99, bins
 
 
-def _extremes(histogram: Histogram) -> "tuple[float, float]":
-    return histogram.min, histogram.max
-
-
-def quantiles(histogram: Histogram) -> "tuple[float | None, ...]":
-    """The median, the 95th and the 99th percentile; None for nothing."""
-    if not histogram.count:
-        return None, None, None
-    found = histogram.quantiles((0.5, 0.95, 0.99))
-    return tuple(value if math.isfinite(value) else None for value in found)
+def _summary(
+    histogram: Histogram,
+) -> "tuple[Sequence[float | None], bytes]":
+    """The median, the 95th and the 99th percentile, None for nothing; and the bins."""
+    found, bins = histogram.summary(_SHARES)
+    every = sum(found)
+    if every - every == 0:
+        return found, bins
+    return [value if math.isfinite(value) else None for value in found], bins
