@@ -346,7 +346,7 @@ def test_a_piece_of_a_segment_that_is_there_twice_counts_once(buffer, harvest):
     writer.close()
     (path,) = buffer.directory.glob("*.seg")
     data = path.read_bytes()
-    path.write_bytes(data[: data.index(b"PKF1", 4)] + data)
+    path.write_bytes(data[: data.index(b"PKF2", 4)] + data)
     buffer.settle()
 
     assert 7.0 == buffer.total("shop.orders")

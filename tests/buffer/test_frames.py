@@ -155,7 +155,7 @@ def test_a_body_that_lies_under_a_right_checksum_is_a_bad_frame():
 
     body = struct.pack("<BI", 7, 3) + b"[1]"  # an event that is a number
     total = crc32(body, crc32(struct.pack("<IQqB", len(body), 0, 0, 0)))
-    head = struct.pack("<4sIIQqB", b"PKF1", len(body), total, 0, 0, 0)
+    head = struct.pack("<4sIIQqB", b"PKF2", len(body), total, 0, 0, 0)
 
     with pytest.raises(BadFrame):
         decode(head + body)

@@ -25,18 +25,20 @@ _KINDS = frozenset({"counter", "up_down_counter", "gauge", "histogram"})
 
 def dump(value: Any) -> str:
     """JSON of anything; what JSON has no form for is named by its type."""
-    return json.dumps(
-        value,
-        separators=(",", ":"),
-        skipkeys=True,
-        default=_foreign,
-    )
+    return _ENCODER.encode(value)
 
 
 def _foreign(value: object) -> Any:
     if isinstance(value, Mapping):
         return dict(value)
     return f"<{type(value).__name__}>"
+
+
+_ENCODER = json.JSONEncoder(
+    separators=(",", ":"),
+    skipkeys=True,
+    default=_foreign,
+)
 
 
 def dump_rows(rows: "Iterable[list[Any]]") -> "tuple[bytes, int]":
@@ -57,13 +59,14 @@ def _can_dump(row: "list[Any]") -> bool:
     return True
 
 
-def _frozen(value: Any) -> Any:
-    return tuple(_frozen(item) for item in value) if isinstance(value, list) else value
+def frozen(value: Any) -> Any:
+    """A value with lists as tuples."""
+    return tuple(frozen(item) for item in value) if isinstance(value, list) else value
 
 
 def load_attributes(raw: "Mapping[str, Any]") -> "dict[str, Any]":
     """Attributes with lists as tuples."""
-    return {key: _frozen(value) for key, value in raw.items()}
+    return {key: frozen(value) for key, value in raw.items()}
 
 
 def series_row(local_id: int, series: Series) -> "list[Any]":
@@ -84,8 +87,8 @@ def load_series(row: "list[Any]") -> "tuple[int, Series]":
     local_id, name, kind, unit, attributes, description, ends = row
     if kind not in _KINDS:
         raise ValueError(f"no kind of instrument: {kind!r}")
-    frozen: FrozenAttributes = tuple((key, _frozen(value)) for key, value in attributes)
-    return int(local_id), Series(name, kind, unit, frozen, description, bool(ends))
+    held: FrozenAttributes = tuple((key, frozen(value)) for key, value in attributes)
+    return int(local_id), Series(name, kind, unit, held, description, bool(ends))
 
 
 def event_row(event: Event) -> "list[Any]":

@@ -8,12 +8,16 @@ import struct
 import sys
 from array import array
 from collections.abc import Iterable, Sequence
+from functools import reduce
+from itertools import accumulate, chain
+from operator import iconcat, itemgetter
 
 from probekit.histogram import Histogram
 from probekit.model import Harvest
 
 _BINNED_HEAD = struct.Struct("<IdddI")
 _BIG_ENDIAN = sys.byteorder == "big"
+_FIRST = itemgetter(0)
 
 
 def little(column: "array[int] | array[float]") -> bytes:
@@ -87,35 +91,45 @@ def decode_numbers(
 
 
 def encode_raw(
-    rows: "Iterable[tuple[int, Sequence[float]]]",
+    rows: "Sequence[tuple[int, Sequence[float]]]",
 ) -> "tuple[bytes, int]":
     """Few values of many histograms, as they are.
+
+    No step of it is taken in Python for each series or value, unless a value is no
+    number.
+
+    Args:
+        rows: (local id, values); one at least.
 
     Returns:
         The bytes, and how many values were left out because they are no numbers.
 
     """
-    ids, lengths, values = array("I"), array("I"), array("d")
+    ids, lists = zip(*rows, strict=True)
+    values = _end_to_end(lists)
     left_out = 0
-    for local_id, row in rows:
-        before = len(values)
-        try:
-            values.extend(row)
-        except (TypeError, ValueError, OverflowError):
-            del values[before:]
-            good = [float(v) for v in row if isinstance(v, (int, float)) and _fits(v)]
-            left_out += len(row) - len(good)
-            values.extend(good)
-        ids.append(local_id)
-        lengths.append(len(values) - before)
-    head = len(ids).to_bytes(4, "little")
-    return head + little(ids) + little(lengths) + little(values), left_out
-
-
-def _fits(value: float) -> bool:
     try:
-        float(value)
-    except OverflowError:
+        packed = struct.pack(f"<{len(values)}d", *values)
+    except struct.error:
+        lists = tuple([v for v in row if _is_number(v)] for row in lists)
+        good = _end_to_end(lists)
+        left_out = len(values) - len(good)
+        packed = struct.pack(f"<{len(good)}d", *good)
+    many = f"<{len(ids)}I"
+    lengths = struct.pack(many, *map(len, lists))
+    head = len(ids).to_bytes(4, "little")
+    return b"".join((head, struct.pack(many, *ids), lengths, packed)), left_out
+
+
+def _end_to_end(lists: "Iterable[Sequence[float]]") -> "list[float]":
+    empty: list[float] = []
+    return reduce(iconcat, lists, empty)
+
+
+def _is_number(value: object) -> bool:
+    try:
+        struct.pack("<d", value)
+    except struct.error:
         return False
     return True
 
@@ -124,9 +138,11 @@ def decode_raw(reader: Reader) -> "list[tuple[int, Sequence[float]]]":
     """What :func:`encode_raw` wrote."""
     length = reader.u32()
     ids, lengths = reader.ints("I", length), reader.ints("I", length)
+    values = reader.floats(sum(lengths)).tolist()
+    ends = tuple(accumulate(lengths))
     return [
-        (local_id, reader.floats(count))
-        for local_id, count in zip(ids, lengths, strict=True)
+        (local_id, values[end - count : end])
+        for local_id, count, end in zip(ids, lengths, ends, strict=True)
     ]
 
 
@@ -158,10 +174,14 @@ def decode_binned(reader: Reader) -> "list[tuple[int, Histogram]]":
     return rows
 
 
-def used_ids(harvest: Harvest) -> "set[int]":
-    """Local ids that the harvest speaks of."""
-    ids = set(harvest.sum_ids)
-    ids.update(harvest.gauge_ids)
-    ids.update(local_id for local_id, _ in harvest.raw)
-    ids.update(local_id for local_id, _ in harvest.binned)
-    return ids
+def unknown_ids(harvest: Harvest, known: "set[int]") -> "set[int]":
+    """Local ids that the harvest speaks of and that are not among the *known*."""
+    if len(known) == len(harvest.series):  # all that there are
+        return set()
+    ids = chain(
+        harvest.sum_ids,
+        harvest.gauge_ids,
+        map(_FIRST, harvest.raw),
+        map(_FIRST, harvest.binned),
+    )
+    return set(ids) - known

@@ -5,22 +5,25 @@
     magic 4 | body length u32 | crc32 u32 | sequence u64 | wall time ns i64 | flags u8
     body: sections of tag u8, length u32, bytes
 
-Little-endian throughout. Columns of numbers are arrays, JSON is for texts only. The
-CRC covers header and body, so that a flipped bit is a bad frame and never a wrong
-value. Sequences rise by one within a stream (one process's segments in order).
+Little-endian throughout. Numbers are columns, and so are many events or spans; JSON is
+for few records and for what has no column of one type. The CRC covers header and body,
+so that a flipped bit is a bad frame and never a wrong value. Sequences rise by one
+within a stream (one process's segments in order).
 """
 
 import json
 import struct
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Any
 from zlib import crc32
 
 from probekit.buffer import records
-from probekit.buffer.journal import columns
+from probekit.buffer.journal import columns, tables
 from probekit.model import Harvest, Series, Signal
 
-MAGIC = b"PKF1"
+MAGIC = b"PKF2"
 SHIP_NOW = 1
 END_OF_STREAM = 2
 LIMIT_BYTES = 1 << 28  # no frame is larger: a length beyond it is damage
@@ -69,20 +72,15 @@ def encode(
     Values and records that cannot be written are left out and counted as losses of
     reason ``invalid`` in the frame itself.
     """
-    body = b"".join(
-        _SECTION.pack(tag, len(data)) + data
-        for tag, data in _sections(harvest, definitions)
-    )
-    total = crc32(_SUMMED.pack(len(body), sequence, wall_ns, flags))
-    head = _HEADER.pack(
-        MAGIC,
-        len(body),
-        crc32(body, total),
-        sequence,
-        wall_ns,
-        flags,
-    )
-    return head + body
+    parts = [b""]
+    for tag, data in _sections(harvest, definitions):
+        parts += _SECTION.pack(tag, len(data)), data
+    length = sum(map(len, parts))
+    total = crc32(_SUMMED.pack(length, sequence, wall_ns, flags))
+    for part in parts:
+        total = crc32(part, total)
+    parts[0] = _HEADER.pack(MAGIC, length, total, sequence, wall_ns, flags)
+    return b"".join(parts)
 
 
 def decode(data: bytes, offset: int = 0) -> Frame:
@@ -115,6 +113,12 @@ def decode(data: bytes, offset: int = 0) -> Frame:
 
 _DEFINITIONS, _SUMS, _GAUGES, _RAW, _BINNED = 1, 2, 3, 4, 5
 _EVENTS, _PROBLEMS, _SPANS, _LOSSES = 6, 7, 8, 9
+_EVENT_TABLE, _SPAN_TABLE = 10, 11
+_MANY = 32  # rows from which a table is quicker than JSON
+
+_Forms = tuple[int, "Callable[[list[Any]], bytes]", int, "Callable[[Any], list[Any]]"]
+_EVENT_FORMS: _Forms = (_EVENT_TABLE, tables.encode_events, _EVENTS, records.event_row)
+_SPAN_FORMS: _Forms = (_SPAN_TABLE, tables.encode_spans, _SPANS, records.span_row)
 
 
 def _sections(
@@ -131,8 +135,8 @@ def _sections(
         yield _RAW, data
         _lose(losses, "metrics", invalid)
     if harvest.events:
-        data, invalid = records.dump_rows(map(records.event_row, harvest.events))
-        yield _EVENTS, data
+        tag, data, invalid = _rows(harvest.events, _EVENT_FORMS)
+        yield tag, data
         _lose(losses, "events", invalid)
     if harvest.problems:
         yield (
@@ -140,8 +144,8 @@ def _sections(
             records.dump_rows(map(records.problem_row, harvest.problems))[0],
         )
     if harvest.spans:
-        data, invalid = records.dump_rows(map(records.span_row, harvest.spans))
-        yield _SPANS, data
+        tag, data, invalid = _rows(harvest.spans, _SPAN_FORMS)
+        yield tag, data
         _lose(losses, "spans", invalid)
     if losses:
         rows = [[*key, count] for key, count in losses.items()]
@@ -158,6 +162,15 @@ def _numbers(harvest: Harvest) -> "Iterator[tuple[int, bytes]]":
         yield _GAUGES, data
     if h.binned:
         yield _BINNED, columns.encode_binned(h.binned)
+
+
+def _rows(rows: "list[Any]", forms: "_Forms") -> "tuple[int, bytes, int]":
+    """Many as a table, few as JSON: tag, bytes, how many could not be written."""
+    table_tag, encode_table, rows_tag, row_of = forms
+    if len(rows) >= _MANY:
+        with suppress(ValueError, TypeError, RecursionError):  # JSON finds which
+            return table_tag, encode_table(rows), 0
+    return rows_tag, *records.dump_rows(map(row_of, rows))
 
 
 def _lose(
@@ -214,6 +227,14 @@ def _load_spans(harvest: Harvest, section: bytes) -> None:
     harvest.spans = [records.load_span(row) for row in json.loads(section)]
 
 
+def _load_event_table(harvest: Harvest, section: bytes) -> None:
+    harvest.events = tables.decode_events(section)
+
+
+def _load_span_table(harvest: Harvest, section: bytes) -> None:
+    harvest.spans = tables.decode_spans(section)
+
+
 def _load_losses(harvest: Harvest, section: bytes) -> None:
     harvest.losses = {
         (signal, reason): int(count) for signal, reason, count in json.loads(section)
@@ -229,4 +250,6 @@ _LOADERS: "dict[int, Callable[[Harvest, bytes], None]]" = {
     _PROBLEMS: _load_problems,
     _SPANS: _load_spans,
     _LOSSES: _load_losses,
+    _EVENT_TABLE: _load_event_table,
+    _SPAN_TABLE: _load_span_table,
 }

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from probekit.buffer.journal import frames, segment_files
-from probekit.buffer.journal.columns import used_ids
+from probekit.buffer.journal.columns import unknown_ids
 from probekit.buffer.journal.memory_journal import MemoryJournal
 from probekit.buffer.journal.segment_files import OpenSegment, is_orphan, read_frames
 from probekit.clock import SYSTEM_CLOCK, Clock
@@ -149,7 +149,7 @@ class _Stream:
         if harvest.series is not self._table:  # ids of another table mean other series
             self._defined.clear()
             self._table = harvest.series
-        new = used_ids(harvest) - self._defined
+        new = unknown_ids(harvest, self._defined)
         definitions = {i: harvest.series[i] for i in sorted(new)}
         data = self._encode(harvest, definitions, flags, wall_ns)
         self._write(segment, data, size_bytes)
@@ -200,10 +200,11 @@ class _Stream:
 
     def _write(self, segment: OpenSegment, data: bytes, size_bytes: int) -> None:
         """Write all of *data*, or take back what was written of it."""
-        view, written = memoryview(data), 0
+        written = 0
         try:
             while written < len(data):
-                count = os.write(segment.descriptor, view[written:])
+                rest = memoryview(data)[written:] if written else data
+                count = os.write(segment.descriptor, rest)
                 if not count:
                     raise OSError(f"wrote nothing to {segment.name}")
                 written += count
