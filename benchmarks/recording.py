@@ -23,7 +23,8 @@ from time import perf_counter, perf_counter_ns
 from table import Row, Table
 from turns import rounds
 
-from probekit.recording.instruments import Counter, Instrument, count, instrument
+from probekit.recording.instrument import Instrument
+from probekit.recording.instruments import Counter, count, instrument
 from probekit.recording.modules import Instrumentation
 from probekit.recording.outcome import FUNCTION_DURATION
 from probekit.recording.pattern import checked_rule

@@ -76,7 +76,8 @@ class Process:
         folder.mkdir()
         self.registry = Registry()
         self.registry.watch.rest_for(1e9)
-        self.registry.sets_limit = 10**6
+        self.registry.allowance.sets_limit = 10**6
+        self.registry.allowance.process_sets_limit = 10**6
         orders = instrument(Counter, "scale.orders", registry=self.registry)
         value = instrument(Histogram, "scale.value", "EUR", registry=self.registry)
         half = max(size // 2, 1)

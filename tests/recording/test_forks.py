@@ -106,8 +106,8 @@ def test_a_child_can_record_when_the_parent_held_every_lock(registry, probe):
     """Locks are made anew."""
     work = probe(name="work")(lambda: None)
     registry.watch.rest_for(3600)
-    registry._lock.acquire()
-    registry._busy = True
+    registry._reaper._lock.acquire()
+    registry._reaper._busy = True
     registry._due_lock.acquire()
 
     def say():

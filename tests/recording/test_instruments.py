@@ -311,7 +311,7 @@ def test_every_value_is_in_the_sum_or_in_the_losses(steps):
             drain()
         elif step == "compact":
             for one in registry.handles:
-                one.fold(registry._invalid)
+                one.fold(registry._reaper._invalid)
         else:
             handle.add(step)
             added += 1

@@ -12,10 +12,13 @@ def test_limits_given_to_configure_are_in_force(stage):
     """Further sets go into the overflow series; further events are counted as lost."""
     out = stage.run(
         """
-        configure(limits={"series": 3, "events": 5}, flush_interval_s=5)
+        limits = {"series": 3, "process_series": 4, "events": 5}
+        configure(limits=limits, flush_interval_s=5)
         for n in range(10):
             probekit.count("shop.orders", plan=f"p{n}")
             probekit.event("order.paid", {"n": n})
+        for n in range(10):
+            probekit.count("shop.visits", page=f"p{n}")
         assert probekit.flush()
         import json
         print(json.dumps(probekit.status().dropped))
@@ -23,9 +26,9 @@ def test_limits_given_to_configure_are_in_force(stage):
     )
     with contextlib.closing(sqlite3.connect(stage.buffer)) as connection:
         rows = connection.execute(
-            "SELECT attributes, sum FROM series WHERE name = 'shop.orders'",
+            "SELECT name, count(*), sum(sum) FROM series WHERE name LIKE 'shop.%' "
+            "GROUP BY name ORDER BY name",
         ).fetchall()
 
     assert "queue_full" in out
-    assert len(rows) == 4
-    assert sum(total for _, total in rows) == 10
+    assert [("shop.orders", 3 + 1, 10), ("shop.visits", 1 + 1, 10)] == rows

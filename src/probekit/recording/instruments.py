@@ -1,217 +1,19 @@
 """Counters, up-down counters, gauges, histograms; the names and calls of OpenTelemetry.
 
-Looking up an attribute set costs one dictionary access; a bound handle costs none.
-Recording never raises: what cannot be recorded is counted as lost, with its reason.
+An instrument has one name in a process, and is made at its first mention.
 """
 
-from abc import ABC, abstractmethod
 from collections.abc import Mapping
 
 from probekit.errors import BadName
-from probekit.hints import Any, ClassVar, Generic, TypeVar
+from probekit.hints import Any, TypeVar
 from probekit.naming import checked_name
 from probekit.notice import notice
-from probekit.observer import frozen
-from probekit.recorded import AttributeValue, Kind, Series
-from probekit.recording.attributes import clean, type_name
+from probekit.recording.attributes import type_name
 from probekit.recording.bound import BoundCounter, BoundGauge, BoundHistogram
 from probekit.recording.handle import Handle
+from probekit.recording.instrument import Instrument
 from probekit.recording.registry import REGISTRY, Registry
-from probekit.recording.watch import LENGTH_LIMIT
-
-OVERFLOW = (("otel.metric.overflow", True),)
-
-B = TypeVar("B")
-
-
-class Instrument(ABC, Generic[B]):
-    """A named measure; makes one series for each set of attributes.
-
-    Attributes:
-        name: Metric name.
-        unit: UCUM unit; empty when none was given.
-        description: One line for people.
-    """
-
-    kind: ClassVar[Kind]
-
-    __slots__ = (
-        "_aliases",
-        "_bound",
-        "_ends_with_process",
-        "_handles",
-        "_own_limit",
-        "_plain",
-        "_registry",
-        "_room",
-        "description",
-        "name",
-        "unit",
-    )
-
-    def __init__(
-        self,
-        name: str,
-        unit: str = "",
-        description: str = "",
-        *,
-        registry: Registry = REGISTRY,
-        limit_sets: "int | None" = None,
-        ends_with_process: bool = False,
-    ) -> None:
-        """Name the measure; use :func:`counter` and its sisters instead."""
-        self.name = name
-        self.unit = unit
-        self.description = description
-        self._registry = registry
-        self._room = registry.watch.room
-        self._own_limit = limit_sets
-        self._ends_with_process = ends_with_process
-        self._handles: dict[tuple[Any, ...], Handle] = {}  # by cleaned attributes
-        self._aliases: dict[tuple[Any, ...], Handle] = {}  # by attributes as given
-        self._bound: dict[int, B] = {}
-        self._plain: Handle | None = None
-
-    @property
-    def _limit(self) -> int:
-        if self._own_limit:
-            return self._own_limit
-        registry = self._registry
-        if self.kind == "up_down_counter":  # what went up must come down where it was
-            return registry.sets_limit
-        return min(registry.sets_limit, registry.thrift.sets_limit)
-
-    def __repr__(self) -> str:
-        """Say kind, name and unit."""
-        return f"<{self.kind} {self.name!r} unit={self.unit!r}>"
-
-    def bind(self, attributes: "Mapping[str, Any] | None" = None) -> B:
-        """Return a handle for one set of attributes: the fastest way to record.
-
-        Args:
-            attributes: What tells this series from its sisters. Values are text,
-                bool, int, float, or sequences of them.
-
-        Raises:
-            TypeError: *attributes* is not a mapping.
-
-        """
-        handle = self.handle(attributes)
-        bound = self._bound.get(handle.series_id)
-        if bound is None:
-            made = self._bind(handle)
-            bound = self._bound.setdefault(handle.series_id, made)
-        return bound
-
-    @abstractmethod
-    def _bind(self, handle: Handle) -> B:
-        """Make what records into *handle*."""
-
-    def _record(self, value: float, attributes: "Mapping[str, Any] | None") -> None:
-        try:
-            if attributes:
-                try:
-                    handle = self._aliases.get(tuple(attributes.items()))
-                except TypeError:  # a list among the values
-                    handle = None
-                if handle is None:
-                    handle = self.handle(attributes)
-            else:
-                handle = self._plain or self.handle(None)
-            values = handle.values
-            length = len(values)
-            if length < LENGTH_LIMIT and self._room[length]:
-                values.append(value)
-            elif not self._registry.due_for(handle):
-                handle.append(value)
-        except Exception as error:
-            self._refuse(error)
-
-    def handle(
-        self,
-        attributes: "Mapping[str, Any] | None",
-        *,
-        from_source: bool = False,
-    ) -> Handle:
-        """The registry's handle for *attributes*; the overflow one beyond the limit.
-
-        Args:
-            attributes: What tells this series from its sisters.
-            from_source: Whether they are names that the source has, of functions and
-                classes alone: these hold no secrets and are kept as they are.
-
-        Raises:
-            TypeError: *attributes* is not a mapping.
-
-        """
-        if not attributes:
-            if self._plain is None:
-                self._plain = self._make(())
-            return self._plain
-        try:
-            given = tuple(attributes.items())
-            found = self._aliases.get(given)
-        except (AttributeError, TypeError):  # no mapping, or a list among the values
-            given, found = (), None
-        if found is not None:
-            return found
-        handle, known = self._find(clean(attributes), from_source)
-        # Other spellings of known sets are remembered too, but not without end.
-        if known and given and len(self._aliases) < 4 * self._limit:
-            self._aliases[given] = handle
-        return handle
-
-    def _find(
-        self,
-        cleaned: "dict[str, AttributeValue]",
-        from_source: bool,  # noqa: FBT001 - as above
-    ) -> "tuple[Handle, bool]":
-        key = frozen(cleaned)
-        known = self._handles.get(key)
-        if known is not None:
-            return known, True
-        if len(self._handles) >= self._limit:
-            return self._overflow(), False
-        if not from_source:  # the rules take longer to load than all of recording
-            cleaned = self._registry.scrub.attributes(cleaned)
-        return self._handles.setdefault(key, self._make(frozen(cleaned))), True
-
-    def _make(self, attributes: "tuple[tuple[str, AttributeValue], ...]") -> Handle:
-        return self._registry.handle(
-            Series(
-                self.name,
-                self.kind,
-                self.unit,
-                attributes,
-                self.description,
-                self._ends_with_process,
-            ),
-        )
-
-    def _overflow(self) -> Handle:
-        made = OVERFLOW in self._aliases
-        handle = self._aliases.setdefault(OVERFLOW, self._make(OVERFLOW))
-        if not made:
-            notice(
-                f"overflow {self.name}",
-                f"{self.name} has {self._limit} attribute sets; further ones are "
-                f"counted together as otel.metric.overflow. "
-                f"Most distinct values: {self._guilty()}",
-            )
-        return handle
-
-    def _guilty(self) -> str:
-        values: dict[str, set[Any]] = {}
-        for key in list(self._handles):
-            for name, value in key:
-                values.setdefault(name, set()).add(value)
-        worst = max(values, key=lambda name: len(values[name]), default="")
-        return f"attribute {worst!r} with {len(values.get(worst, ()))}"
-
-    def _refuse(self, error: Exception) -> None:
-        self._registry.loss("metrics", "invalid")
-        kind = type_name(type(error))
-        notice(f"invalid {self.name}", f"{self.name} did not take a value: {kind}")
 
 
 class Counter(Instrument[BoundCounter]):
@@ -287,6 +89,7 @@ class Histogram(Instrument[BoundHistogram]):
 
 
 AnyInstrument = TypeVar("AnyInstrument", bound=Instrument[Any])
+COMMON = "probekit.overflow"
 
 
 def instrument(
@@ -309,6 +112,8 @@ def instrument(
         checked_name(name)
         if not isinstance(unit, str):
             raise BadName(f"unit of {name!r} must be text, got {type(unit).__name__}")
+        if len(registry.instruments) >= registry.allowance.names_limit:
+            return _common(kind, registry)
         made = kind(name, unit, description, registry=registry, **options)
         known = registry.instruments.setdefault(name, made)
     if not isinstance(known, kind):
@@ -316,6 +121,21 @@ def instrument(
     if unit and known.unit and unit != known.unit:
         raise BadName(f"{name!r} has the unit {known.unit!r}, it cannot have {unit!r}")
     return known
+
+
+def _common(kind: "type[AnyInstrument]", registry: Registry) -> AnyInstrument:
+    """What all those are whose names come after too many others."""
+    name = f"{COMMON}.{kind.kind}"
+    known = registry.instruments.get(name)
+    if isinstance(known, kind):
+        return known
+    notice(
+        "names",
+        f"there are {registry.allowance.names_limit} metric names; further ones are "
+        f"counted together as {name}",
+    )
+    made = registry.instruments[name] = kind(name, registry=registry)
+    return made
 
 
 def counter(name: str, unit: str = "", description: str = "") -> Counter:

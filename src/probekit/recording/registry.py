@@ -7,9 +7,8 @@ every class of this room takes a registry as an argument.
 """
 
 import os
-import sys
 from collections.abc import Callable
-from threading import Lock, RLock
+from threading import Lock
 from time import perf_counter
 
 from probekit.clock import SYSTEM_CLOCK, Clock
@@ -17,25 +16,25 @@ from probekit.hints import TYPE_CHECKING, Any, TypeVar
 from probekit.notice import notice
 from probekit.observer import Observe, SeriesTable
 from probekit.recorded import Series, Signal
-from probekit.recording.finish import Queued, QueuedSpan, finish_spans, finished
+from probekit.recording.allowance import Allowance
+from probekit.recording.finish import Queued, QueuedSpan
 from probekit.recording.handle import Handle, make_handle
 from probekit.recording.idle import Twins
 from probekit.recording.observers import Observers
 from probekit.recording.problems import Problems
 from probekit.recording.queue import Losses, Queue
 from probekit.recording.quiet import Suppression, is_disabled, suppressed
+from probekit.recording.reaper import Reaper
 from probekit.recording.thrift import Thrift
 from probekit.recording.watch import LENGTH_LIMIT, Watch
 
 if TYPE_CHECKING:
     from probekit.model import Harvest
-    from probekit.recording.instruments import Instrument
+    from probekit.recording.instrument import Instrument
     from probekit.recording.seams import Scrub, SpanMaker, Tracing
 
 REST_S = 0.2  # between two looks while nobody drains
 BUSY_REST_S = 0.005  # the same while there is more than one look can fold
-SETS_LIMIT = 2000  # attribute sets of one instrument, as OpenTelemetry's SDKs have it
-LONG = LENGTH_LIMIT // 16  # lists below are not worth folding
 FOLD_LIMIT = 20_000  # values folded in one look, on an application's thread: 2 ms
 
 C = TypeVar("C", bound=Observe)
@@ -55,7 +54,7 @@ class Registry:
         problems: Errors, grouped.
         twins: Wrappers that record here, asleep while the registry is switched off.
         dropped: One count, of durations lost after a RecursionError.
-        sets_limit: Attribute sets of one instrument before the overflow series.
+        allowance: How many attribute sets and names there may be.
         thrift: What is given up because probekit costs too much.
         clock: Where moments come from.
         on_due: Called on an application's thread when the watch has run out; may be
@@ -86,7 +85,7 @@ class Registry:
         self.spans: Queue[QueuedSpan] = Queue(self._refuser("spans"))
         self.problems = Problems(self)
         self.twins = Twins()
-        self.sets_limit = SETS_LIMIT
+        self.allowance = Allowance()
         self.thrift = Thrift()
         self.on_due: Callable[[], None] | None = None
         self.on_durable: Callable[[Harvest], None] | None = None
@@ -96,9 +95,7 @@ class Registry:
         self._scrub: Scrub | None = None
         self._enabled = True
         self._pid = os.getpid()
-        # Re-entrant, so that a signal handler that drains meets _busy, not itself.
-        self._lock = RLock()
-        self._busy = False
+        self._reaper = Reaper(self, self._losses)
         self._due_lock = Lock()
 
     # -- what application threads call -------------------------------------------
@@ -144,7 +141,7 @@ class Registry:
         muted = self.due()
         if len(handle.values) >= LENGTH_LIMIT:
             try:
-                self._try_fold([handle], LENGTH_LIMIT)
+                self._reaper.try_fold([handle], LENGTH_LIMIT)
             except RecursionError:  # no stack left here; the list can wait
                 return muted
         return muted
@@ -201,17 +198,7 @@ class Registry:
             for a fold of at most 2 ms on another thread.
 
         """
-        from probekit.model import Harvest  # not on the way of a call
-
-        into = Harvest(series=self.table.series)
-        with self._lock:
-            if not (self._busy and self._is_inside()):
-                try:
-                    self._busy = True  # inside: an interrupt may come at any line
-                    self._harvest(into)
-                finally:
-                    self._busy = False
-        return into
+        return self._reaper.drain()
 
     def compact(self, *, most: int = FOLD_LIMIT) -> int:
         """Turn long lists into sums and histograms; nothing is lost.
@@ -226,15 +213,14 @@ class Registry:
             Any; returns at once when another thread folds or drains.
 
         """
-        return self._try_fold(self.handles, most)
+        return self._reaper.try_fold(self.handles, most)
 
     def forget(self) -> None:
         """Start from zero in the child of a fork; the table of series stays.
 
         Values recorded and not drained belong to the parent, which still has them.
         """
-        self._lock = RLock()
-        self._busy = False
+        self._reaper.forget()
         self._due_lock = Lock()
         self._pid = os.getpid()
         self.watch.trip()
@@ -309,87 +295,9 @@ class Registry:
         left = self.compact()
         self.watch.rest_for(BUSY_REST_S if left else REST_S)
 
-    def _try_fold(self, handles: "list[Handle]", most: int) -> int:
-        # The lock is let go in the frame that took it, without a call of a function
-        # of ours: at the end of a stack such a call fails, and the lock would stay.
-        lock = self._lock
-        if not lock.acquire(blocking=False):
-            return 0
-        try:
-            if self._busy and self._is_inside():
-                return 0
-            try:
-                self._busy = True
-                return self._fold(handles, most)
-            finally:
-                self._busy = False
-        finally:
-            lock.release()
-
-    @staticmethod
-    def _is_inside() -> bool:
-        """Whether this thread, some frames up, is draining or folding already.
-
-        The flag alone may be left behind by an interrupt in the line that clears it.
-        """
-        frame = sys._getframe(1).f_back  # noqa: SLF001 - the caller's caller
-        while frame is not None:
-            if frame.f_code in _HOLDERS:
-                return True
-            frame = frame.f_back
-        return False
-
-    def _fold(self, handles: "list[Handle]", most: int) -> int:
-        self._losses.fold()
-        self.problems.fold()
-        left = 0
-        for handle in handles:
-            waiting = len(handle.values)
-            if waiting >= LONG:
-                if most > 0:
-                    handle.fold(self._invalid, most=most)
-                    most -= waiting
-                left += len(handle.values)
-        return left
-
-    def _harvest(self, into: "Harvest") -> None:
-        self.observers.harvest(into)
-        for handle in [h for h in self.handles if h.values or h.count]:
-            self._harvest_one(handle, into)
-        for queued in self.events.take():
-            self._finish_one(queued, into)
-        failed = finish_spans(self.spans.take(), into, self)
-        if failed:
-            self._losses.add("spans", "internal_error", failed)
-        self.problems.harvest(into)
-        dropped, self.dropped[0] = self.dropped[0], 0
-        if dropped:
-            self._losses.add("metrics", "recursion", dropped)
-        for cause, count in self._losses.take().items():
-            into.losses[cause] = into.losses.get(cause, 0) + count
-
-    def _harvest_one(self, handle: Handle, into: "Harvest") -> None:
-        try:
-            handle.harvest(into, self._invalid)
-        except Exception as error:  # one bad series must not cost the others
-            self._losses.add("metrics", "internal_error")
-            notice("harvest", f"{handle.series.name} was not harvested", error)
-
-    def _finish_one(self, queued: Queued, into: "Harvest") -> None:
-        try:
-            into.events.append(finished(queued, self))
-        except Exception as error:  # nor one bad event
-            self._losses.add("events", "internal_error")
-            notice("harvest-event", "an event was not harvested", error)
-
-    def _invalid(self, n: int) -> None:
-        self._losses.add("metrics", "invalid", n)
-
     def _refuser(self, signal: Signal) -> Callable[[], None]:
         return lambda: self._losses.add(signal, "queue_full")
 
-
-_HOLDERS = (Registry.drain.__code__, Registry._try_fold.__code__)  # noqa: SLF001
 
 REGISTRY = Registry()
 REGISTRY.enabled = not is_disabled()

@@ -140,7 +140,8 @@ class Presence:
         registry = self._registry
         registry.scrub = self.settings.scrub.build()
         limits = self.settings.limits
-        registry.sets_limit = limits.series
+        registry.allowance.sets_limit = limits.series
+        registry.allowance.process_sets_limit = limits.process_series
         registry.events.limit, registry.spans.limit = limits.events, limits.spans
         for source in self._sources:
             registry.observe(source)

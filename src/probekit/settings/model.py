@@ -23,6 +23,8 @@ class Limits:
 
     Attributes:
         series: Attribute sets of one instrument before the overflow series; 1 or more.
+        process_series: The same of all instruments of a process together, functions
+            left out; 1 or more.
         events: Events between two drains; 1 or more.
         spans: Spans between two drains; 1 or more.
         cpu_ratio: Share of a core that our threads may take; above it the governor
@@ -34,6 +36,7 @@ class Limits:
     """
 
     series: int = 2_000
+    process_series: int = 10_000
     events: int = 10_000
     spans: int = 10_000
     cpu_ratio: float = 0.01
