@@ -8,6 +8,8 @@ differences. It does no I/O and belongs to one thread.
 import math
 from array import array
 from collections.abc import Callable, Iterable, Sequence
+from itertools import compress
+from operator import sub
 
 from probekit.hints import Literal, TypeAlias
 from probekit.recorded import Attributes, AttributeValue, Kind, Series
@@ -26,6 +28,7 @@ _KINDS: "dict[Manner, Kind]" = {
     "total": "counter",
     "total_since_start": "counter",
 }
+_PLAIN = {float, int}
 
 
 class Readings:
@@ -49,6 +52,25 @@ class Readings:
         """Keep what the series are; values come with :meth:`Observer.say`."""
         self.manner: Manner = manner
         self.series = tuple(series)
+
+
+class _Together:
+    """What an observer knows of readings: their ids, and where they stand.
+
+    Attributes:
+        manner: How they are said.
+        ids: Of their series.
+        before: The last values of sums, all finite; None while ``Observer._last`` has
+            them instead.
+    """
+
+    __slots__ = ("before", "ids", "manner")
+
+    def __init__(self, manner: Manner, ids: "list[int]") -> None:
+        """Begin without values."""
+        self.manner: Manner = manner
+        self.ids = ids
+        self.before: tuple[float, ...] | None = None
 
 
 class SeriesTable:
@@ -92,12 +114,15 @@ class Observer:
     """
 
     __slots__ = (
-        "_harvest",
-        "_known",
+        "_gauge_ids",
+        "_gauge_values",
         "_last",
-        "_latest",
+        "_owners",
         "_standing",
+        "_sum_ids",
+        "_sum_values",
         "_table",
+        "_together",
         "failed",
     )
 
@@ -120,10 +145,14 @@ class Observer:
         self._table = table or SeriesTable()
         self._standing = standing
         self._last: dict[int, float] = {}
-        self._known: dict[Readings, array[int]] = {}
-        self._latest: dict[Readings, tuple[float, ...]] = {}  # of sums
+        self._together: dict[Readings, _Together] = {}
+        self._owners: dict[int, _Together] = {}  # of sums: who said them last
+        # Lists: arrays take longer to fill, and are made of them once a harvest.
+        self._sum_ids: list[int] = []
+        self._sum_values: list[float] = []
+        self._gauge_ids: list[int] = []
+        self._gauge_values: list[float] = []
         self.failed = 0
-        self._harvest = self._empty()
 
     def gauge(
         self,
@@ -165,7 +194,7 @@ class Observer:
 
         """
         series_id = self._id("up_down_counter", name, attributes, unit)
-        self._latest.clear()
+        self._settle(series_id)
         self._move(series_id, value, "level")
 
     def total(
@@ -194,7 +223,7 @@ class Observer:
 
         """
         series_id = self._id("counter", name, attributes, unit)
-        self._latest.clear()
+        self._settle(series_id)
         self._move(series_id, value, "total_since_start" if since_start else "total")
 
     def say(self, readings: Readings, values: "Sequence[float]") -> None:
@@ -210,67 +239,78 @@ class Observer:
             ValueError: There are more or fewer values than series.
 
         """
-        if self._latest.get(readings) == values:  # totals that stand still
+        told = self._together.get(readings) or self._meet(readings)
+        before = told.before
+        if before == values:  # totals that stand still
             return
-        if len(values) != len(readings.series):
+        if len(values) != len(told.ids):
             raise ValueError(
-                f"{len(values)} values for {len(readings.series)} series: {values!r}"
+                f"{len(values)} values for {len(told.ids)} series: {values!r}"
             )
-        ids = self._known.get(readings)
-        if ids is None:
-            kind = _KINDS[readings.manner]
-            ids = array("I", [self._id(kind, *one) for one in readings.series])
-            self._known[readings] = ids
-        if not math.isfinite(sum(values)):  # one of them; or all of them together
-            self._latest.pop(readings, None)
-            self._say_each(readings.manner, ids, values)
-        elif readings.manner == "gauge":
-            told = array("d", values)
-            self._harvest.gauge_ids += ids
-            self._harvest.gauge_values += told
-            self._harvest.gauge_counts.extend([1] * len(ids))
-        else:
-            self._move_all(readings.manner, ids, values)
-            if isinstance(values, tuple):  # a list may be filled anew
-                self._latest[readings] = values
+        together = sum(values)
+        if type(together) not in _PLAIN or not math.isfinite(together):
+            self._say_each(told, values)  # one is not finite, or all of them together
+        elif told.manner == "gauge":
+            self._gauge_ids += told.ids
+            self._gauge_values += values
+        elif before is None or not self._moved(told, before, values):
+            self._say_each(told, values)
+            told.before = tuple(values)
 
-    def _say_each(
-        self, manner: Manner, ids: "array[int]", values: "Sequence[float]"
-    ) -> None:
-        for series_id, value in zip(ids, values, strict=True):
-            if manner == "gauge":
+    def _meet(self, readings: Readings) -> _Together:
+        kind = _KINDS[readings.manner]
+        ids = [self._id(kind, *one) for one in readings.series]
+        told = self._together[readings] = _Together(readings.manner, ids)
+        return told
+
+    def _moved(
+        self,
+        told: _Together,
+        before: "tuple[float, ...]",
+        values: "Sequence[float]",
+    ) -> bool:
+        """Do what :meth:`_move` does, for finite values and without a call for each.
+
+        Returns:
+            False, and nothing is done, where a total has begun anew.
+
+        """
+        by = list(map(sub, values, before))
+        if told.manner != "level" and by and min(by) < 0:
+            return False
+        if 0 in by:
+            self._sum_ids += compress(told.ids, by)
+            self._sum_values += filter(None, by)
+        else:
+            self._sum_ids += told.ids
+            self._sum_values += by
+        told.before = tuple(values)  # a list may be filled anew
+        return True
+
+    def _say_each(self, told: _Together, values: "Sequence[float]") -> None:
+        """Say them one by one: for the first time, or when something is amiss."""
+        is_gauge = told.manner == "gauge"
+        for series_id, value in zip(told.ids, values, strict=True):
+            if is_gauge:
                 self._set(series_id, value)
             else:
-                self._move(series_id, value, manner)
+                self._settle(series_id)
+                self._owners[series_id] = told
+                self._move(series_id, value, told.manner)
 
-    def _move_all(
-        self, manner: Manner, ids: "array[int]", values: "Sequence[float]"
-    ) -> None:
-        """Do what :meth:`_move` does, for finite values and without a call for each."""
-        last, moved, by = self._last, [], []
-        for series_id, value in zip(ids, values, strict=True):
-            before = last.get(series_id)
-            if before is None:
-                self._move(series_id, value, manner)
-            elif value != before:  # most of them stand still
-                last[series_id] = value
-                began_anew = value < before and manner != "level"
-                growth = value if began_anew else value - before
-                if growth:
-                    moved.append(series_id)
-                    by.append(growth)
-        if moved:
-            self._harvest.sum_ids.fromlist(moved)
-            self._harvest.sum_values.fromlist(by)
-            self._harvest.sum_counts.fromlist([1] * len(moved))
+    def _settle(self, series_id: int) -> None:
+        """Have where a sum stands, and its companions, in ``_last``."""
+        owner = self._owners.get(series_id)
+        if owner is not None and owner.before is not None:
+            self._last.update(zip(owner.ids, owner.before, strict=True))
+            owner.before = None
 
     def _set(self, series_id: int, value: float) -> None:
         if not math.isfinite(value):
             self.failed += 1
             return
-        self._harvest.gauge_ids.append(series_id)
-        self._harvest.gauge_values.append(value)
-        self._harvest.gauge_counts.append(1)
+        self._gauge_ids.append(series_id)
+        self._gauge_values.append(float(value))
 
     def _move(self, series_id: int, value: float, manner: Manner) -> None:
         """Note how far a sum has moved from its last reading."""
@@ -285,9 +325,8 @@ class Observer:
         began_anew = value < last and manner != "level"
         growth = value if began_anew else value - last
         if growth or first:
-            self._harvest.sum_ids.append(series_id)
-            self._harvest.sum_values.append(growth)
-            self._harvest.sum_counts.append(1)
+            self._sum_ids.append(series_id)
+            self._sum_values.append(float(growth))
 
     def _begun(self, series_id: int) -> float:
         """Where a level or total stood before its first reading here."""
@@ -311,19 +350,29 @@ class Observer:
             ),
         )
 
-    def _empty(self) -> "Harvest":
+    def harvest(self) -> "Harvest":
+        """Take all readings since the last call."""
         # Here, because recording needs the table and not yet an observer.
         from probekit.model import Harvest
 
-        return Harvest(series=self._table.series)
-
-    def harvest(self) -> "Harvest":
-        """Take all readings since the last call."""
-        taken, self._harvest = self._harvest, self._empty()
+        taken = Harvest(
+            self._table.series,
+            *_columns(self._sum_ids, self._sum_values),
+            *_columns(self._gauge_ids, self._gauge_values),
+        )
+        self._sum_ids, self._sum_values = [], []
+        self._gauge_ids, self._gauge_values = [], []
         if self.failed:
             taken.losses["metrics", "invalid"] = self.failed
             self.failed = 0
         return taken
+
+
+def _columns(
+    ids: "list[int]", values: "list[float]"
+) -> "tuple[array[int], array[float], array[int]]":
+    """The columns of a harvest; each value is one measurement."""
+    return array("I", ids), array("d", values), array("Q", [1]) * len(ids)
 
 
 def frozen(

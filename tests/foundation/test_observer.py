@@ -180,6 +180,42 @@ def test_a_series_may_be_said_alone_between():
     assert [0.0, 2.0, 5.0] == list(observer.harvest().sum_values)
 
 
+@settings(max_examples=40)
+@given(
+    st.sampled_from(["level", "total", "total_since_start"]),
+    st.lists(
+        st.tuples(
+            st.sampled_from(["a", "b", "ab", "ba"]),
+            st.lists(NUMBERS, min_size=2, max_size=2),
+        ),
+        max_size=6,
+    ),
+)
+def test_together_and_alone_in_any_order_say_the_same(manner, turns):
+    mixed, apart = Observer(), Observer()
+    readings = {
+        names: Readings(manner, [(name, None, "1") for name in names])
+        for names in ("ab", "ba")
+    }
+    for names, values in turns:
+        if names in readings:
+            mixed.say(readings[names], values)
+        else:
+            MANNERS[manner](mixed, names, values[0])
+        for name, value in zip(names, values, strict=False):
+            MANNERS[manner](apart, name, value)
+
+        assert told(apart.harvest()) == told(mixed.harvest())
+
+
+def test_readings_of_nothing_say_nothing():
+    observer, readings = Observer(), Readings("level", [])
+    observer.say(readings, [])
+    observer.say(readings, [])
+
+    assert not observer.harvest()
+
+
 def test_a_list_that_is_filled_anew_is_read_anew():
     observer = Observer()
     readings, values = Readings("level", [("a", None, "")]), [5]

@@ -9,10 +9,12 @@ import threading
 
 import psutil
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from probekit.observer import Observer
 from probekit.sources.host import HostSource
-from probekit.sources.kept import KeptFile
+from probekit.sources.kept import KeptFile, Lines
 from probekit.sources.portable import PsutilHost
 from probekit.sources.storage import mount_table, space
 
@@ -102,6 +104,116 @@ def test_only_the_disks_that_are_asked_for_are_told():
 
     assert [some] == [row[0] for row in OURS.disks({some})]
     assert [some] == [row[0] for row in PEER.disks({some})]
+
+
+def disks_of(tmp_path, block="block"):
+    (tmp_path / "diskstats").write_text(
+        "8 0 sda 1 0 2 3 4 0 5 6 0 7 8\n8 1 sda1 9 9 9 9 9 9 9 9 9 9 9\n"
+    )
+    return LinuxHost(str(tmp_path), str(tmp_path / block))
+
+
+SDA = [("sda", (1024, 1, 0.003, 2560, 4, 0.006, 0.007))]
+
+
+def test_a_disk_that_has_no_file_of_its_own_is_found_in_the_file_of_all(tmp_path):
+    assert SDA == disks_of(tmp_path, "nowhere").disks({"sda"})
+
+
+def test_a_few_disks_are_read_from_files_of_their_own(tmp_path):
+    for name in ("sda", "cciss!c0d0"):
+        (tmp_path / "block" / name).mkdir(parents=True)
+        (tmp_path / "block" / name / "stat").write_text(" 1 0 2 3 4 0 5 6 0 7 8 9\n")
+    host = disks_of(tmp_path)
+    (tmp_path / "diskstats").unlink()
+
+    assert SDA == host.disks({"sda"})
+    assert [("cciss/c0d0", SDA[0][1])] == host.disks({"cciss/c0d0"})
+
+
+def test_a_disk_that_goes_is_told_no_longer(tmp_path):
+    path = tmp_path / "block" / "sdb" / "stat"
+    path.parent.mkdir(parents=True)
+    path.write_text("1 0 2 3 4 0 5 6 0 7 8\n")
+    host = disks_of(tmp_path)
+    before = host.disks({"sdb"})
+    host._disk["sdb"].close()
+    path.unlink()
+
+    assert (["sdb"], []) == ([row[0] for row in before], host.disks({"sdb"}))
+
+
+VMSTAT = "nr_free_pages {}\npswpin 3\npswpout 4\n{}pgfault {}\npgmajfault 10\n"
+
+
+def test_paging_is_read_right_also_when_the_lines_before_it_become_longer(tmp_path):
+    table, host = tmp_path / "vmstat", LinuxHost(str(tmp_path))
+    for free, more, faults in (
+        ("1", "", 5),
+        ("1", "", 6),
+        ("11", "", 77),
+        ("1" * 99, "", 8),
+        ("1", "x 1\n" * 99, 8),
+        ("1" * 99, "", 123456789),
+        ("1", "", 1),
+    ):
+        table.write_text(VMSTAT.format(free, more, faults) + "y 1\n" * 99)
+
+        assert (faults, 10, 3, 4) == host.paging()
+
+
+def test_of_a_long_file_only_what_is_needed_is_read(tmp_path, monkeypatch):
+    table, host = tmp_path / "vmstat", LinuxHost(str(tmp_path))
+    table.write_text(VMSTAT.format(1, "", 5) + "y 1\n" * 999)
+    sizes, pread = [], os.pread
+    monkeypatch.setattr(
+        os, "pread", lambda *a: sizes.append(len(pread(*a))) or pread(*a)
+    )
+    first, again = host.paging(), host.paging()
+
+    assert first == again
+    assert sizes[-1] < 256 < sizes[0]
+
+
+NAMES_OF_LINES = ["a", "b", "aa", "ba", "c"]
+
+
+@settings(max_examples=60)
+@given(
+    st.lists(
+        st.lists(
+            st.tuples(st.sampled_from(NAMES_OF_LINES), st.integers(0, 10**12)),
+            unique_by=lambda line: line[0],
+            max_size=5,
+        ).map(lambda lines: lines if len(lines) % 2 else sorted(lines)),
+        min_size=1,
+        max_size=6,
+    ),
+    st.sampled_from(["\n", " kB\n"]),
+    st.integers(1, 9),
+)
+def test_numbers_are_found_wherever_their_lines_have_moved_to(texts, end, width):
+    lines = Lines(b"\na:", b"\nba:", b"\nb:", end=end.encode())
+    for each in texts:
+        text = "".join(f"{name}:{value:{width}}{end}" for name, value in each)
+        values = dict(each)
+        if {"a", "b", "ba"} <= values.keys():
+            found = lines.numbers(b"\n" + text.encode())
+
+            assert [values["a"], values["ba"], values["b"]] == found
+        else:
+            with pytest.raises(ValueError, match="not found"):
+                lines.numbers(b"\n" + text.encode())
+
+
+@pytest.mark.parametrize("cut", [1, 2])
+def test_a_number_that_is_not_whole_is_none(cut):
+    lines = Lines(b"\na ", b"\nb ")
+    text = b"\na 12\nb 34\n"
+    lines.numbers(text)
+
+    with pytest.raises(ValueError, match="not found"):
+        lines.numbers(text[:-cut])
 
 
 def test_uptime_and_space_are_psutils():
@@ -273,7 +385,7 @@ def test_threads_are_counted_as_psutil_counts_them():
 def test_a_forked_child_reads_its_own_figures_and_keeps_no_more_descriptors():
     code = """
 import os
-from probekit.sources.kept import KeptFile
+from probekit.sources.kept import KeptFile, Lines
 kept = KeptFile("/proc/self/stat")
 kept.read()
 before = len(os.listdir("/proc/self/fd"))

@@ -48,7 +48,10 @@ class EitherHost:
 
     def cpu_seconds(self) -> "dict[str, float]":
         """Seconds of all processors since the start, by mode."""
-        return either(self._first.cpu_seconds, self._second.cpu_seconds)
+        try:
+            return self._first.cpu_seconds()
+        except Exception:  # a file is missing, forbidden or looks otherwise
+            return self._second.cpu_seconds()
 
     def cpu_counts(self) -> "tuple[int | None, int | None]":
         """Logical and physical processors; None when unknown."""
@@ -56,7 +59,10 @@ class EitherHost:
 
     def memory(self) -> Memory:
         """Memory and swap."""
-        return either(self._first.memory, self._second.memory)
+        try:
+            return self._first.memory()
+        except Exception:  # a file is missing, forbidden or looks otherwise
+            return self._second.memory()
 
     def paging(self) -> "PagingActivity | None":
         """Page faults and swapped pages; of the first reader only."""
@@ -64,14 +70,21 @@ class EitherHost:
 
     def disks(self, whole: "AbstractSet[str] | None") -> "list[Disk]":
         """Figures of the devices in *whole*; of all when None."""
-        return either(
-            lambda: self._first.disks(whole), lambda: self._second.disks(whole)
-        )
+        try:
+            return self._first.disks(whole)
+        except Exception:  # a file is missing, forbidden or looks otherwise
+            return self._second.disks(whole)
 
     def interfaces(self) -> "list[Interface]":
         """Every network interface's figures."""
-        return either(self._first.interfaces, self._second.interfaces)
+        try:
+            return self._first.interfaces()
+        except Exception:  # a file is missing, forbidden or looks otherwise
+            return self._second.interfaces()
 
     def uptime_s(self) -> float:
         """Seconds since the host started."""
-        return either(self._first.uptime_s, self._second.uptime_s)
+        try:
+            return self._first.uptime_s()
+        except Exception:  # a file is missing, forbidden or looks otherwise
+            return self._second.uptime_s()

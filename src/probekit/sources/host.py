@@ -5,6 +5,8 @@ one elsewhere. Walking all processes, listing all connections and asking each co
 its clock take up to a thousand times longer and are read only on request (``dear``).
 """
 
+from operator import sub
+
 from probekit.clock import SYSTEM_CLOCK, Clock
 from probekit.model import Attributes
 from probekit.observer import Observe, Observer, Readings
@@ -74,9 +76,9 @@ class Processors:
         """Begin without a last reading, hence without shares."""
         self._reader = reader
         self._per_cpu = per_cpu
-        self._last: dict[int, dict[str, float]] = {}
+        self._last: dict[int, tuple[float, ...]] = {}
         self._said: dict[int, tuple[Readings, Readings]] = {}
-        self._counts: tuple[Readings, list[int]] | None = None
+        self._counts: tuple[Readings, tuple[int, ...]] | None = None
 
     def __call__(self, observer: Observer) -> None:
         """Say time, utilization and counts."""
@@ -89,23 +91,26 @@ class Processors:
         for number, times in enumerate(all_times):
             self._say(observer, number, times)
 
-    def _count(self) -> "tuple[Readings, list[int]]":
+    def _count(self) -> "tuple[Readings, tuple[int, ...]]":
         counts = zip(("logical", "physical"), self._reader.cpu_counts(), strict=True)
         known = [(which, count) for which, count in counts if count]
         series = [(f"system.cpu.{which}.count", None, "{cpu}") for which, _ in known]
-        return Readings("level", series), [count for _, count in known]
+        return Readings("level", series), tuple(count for _, count in known)
 
     def _say(self, observer: Observer, number: int, now: "dict[str, float]") -> None:
         said = self._said.get(number)
         if said is None:
             said = self._said[number] = self._series(number, now)
         totals, shares = said
-        observer.say(totals, list(now.values()))
-        before, self._last[number] = self._last.get(number, now), now
-        grown = [max(0.0, now[mode] - before[mode]) for mode in now]
+        seconds = tuple(now.values())
+        observer.say(totals, seconds)
+        before, self._last[number] = self._last.get(number, seconds), seconds
+        grown = list(map(sub, seconds, before))
+        if min(grown) < 0:  # the kernel takes back some of what it has told
+            grown = [max(0.0, each) for each in grown]
         elapsed_s = sum(grown)  # of all processors: shares add up to 1
         if elapsed_s > 0:
-            observer.say(shares, [seconds / elapsed_s for seconds in grown])
+            observer.say(shares, [each / elapsed_s for each in grown])
 
     def _series(
         self, number: int, modes: "dict[str, float]"
@@ -171,18 +176,22 @@ class MemoryAndSwap:
 
     def __call__(self, observer: Observer) -> None:
         """Say memory, whose states add up to the limit, and swap if there is any."""
-        now = self._reader.memory()
-        used = max(0, now.total - now.free - now.cached - now.buffers)
-        sizes = [used, now.free, now.cached, now.buffers]
-        observer.say(_MEMORY_SHARES, [size / now.total for size in sizes])
-        if now.available is None:
-            observer.say(_MEMORY, [*sizes, now.total])
+        total, free, cached, buffers, available, swap_total, swap_free = (
+            self._reader.memory()
+        )
+        used = max(0, total - free - cached - buffers)
+        shares = [used / total, free / total, cached / total, buffers / total]
+        observer.say(_MEMORY_SHARES, shares)
+        sizes = (used, free, cached, buffers, total)
+        if available is None:
+            observer.say(_MEMORY, sizes)
         else:
-            observer.say(_LINUX_MEMORY, [*sizes, now.total, now.available])
-        if now.swap_total:
-            sizes = [now.swap_total - now.swap_free, now.swap_free]
-            observer.say(_SWAP, sizes)
-            observer.say(_SWAP_SHARES, [size / now.swap_total for size in sizes])
+            observer.say(_LINUX_MEMORY, (*sizes, available))
+        if swap_total:
+            swap_used = swap_total - swap_free
+            observer.say(_SWAP, (swap_used, swap_free))
+            shares = [swap_used / swap_total, swap_free / swap_total]
+            observer.say(_SWAP_SHARES, shares)
 
 
 class Paging:

@@ -29,13 +29,18 @@ class InterpreterSource:
         for generation, figures in enumerate(_generations()):
             if generation == len(self._said):
                 self._said.append(_series(generation))
-            values = [figures.get(key, 0) for key, _, _ in _FIGURES]
+            # A tuple: the older ones mostly stand still.
+            values = tuple(map(figures.get, _KEYS, _ZEROS))
             observer.say(self._said[generation], values)
 
 
 def _series(generation: int) -> Readings:
     whose = {"cpython.gc.generation": generation}
     return Readings("total", ((name, whose, unit) for _, name, unit in _FIGURES))
+
+
+_KEYS = tuple(key for key, _, _ in _FIGURES)
+_ZEROS = (0,) * len(_KEYS)
 
 
 def _generations() -> "list[dict[str, int]]":

@@ -7,6 +7,7 @@ child opens its own, because ``/proc/self`` is whoever opened it.
 
 import os
 from contextlib import suppress
+from struct import Struct
 
 from probekit.descriptor import Held
 
@@ -17,54 +18,76 @@ _SURELY_ALL_BYTES = 3072
 
 
 class KeptFile:
-    """A file of ``/proc``, read from its beginning each time.
+    """A file of ``/proc`` or ``/sys``, read from its beginning each time.
 
     Where no descriptor can be had (too many are open), or the system does not read at
     a position, that is the error of the reading; the next one tries again.
     """
 
-    __slots__ = ("_held", "_path", "_pid")
+    __slots__ = ("_held", "_identity", "_number", "_path", "_pid")
 
     def __init__(self, path: str) -> None:
         """Open nothing yet."""
         self._path = path
         self._held: Held | None = None
+        self._number = -1
+        self._identity = (0, 0)  # inode and device, as ``os.fstat`` has them
         self._pid = 0
 
-    def read(self) -> bytes:
+    def read(self, most_bytes: int = _MOST_BYTES) -> bytes:
         """Return what the file says now.
+
+        Args:
+            most_bytes: How much of its beginning is wanted; all by default. The kernel
+                writes many of its files while they are read: less is cheaper.
 
         Raises:
             OSError: It is not there, not for us, or there is no descriptor left.
 
         """
-        held = self._held
-        if held is None or self._pid != os.getpid() or not held.is_ours():
-            held = self._open()
-        chunk = os.pread(held.number, _MOST_BYTES, 0)
-        if len(chunk) < _SURELY_ALL_BYTES:
+        self.look()
+        chunk = os.pread(self._number, most_bytes, 0)
+        if len(chunk) < _SURELY_ALL_BYTES or most_bytes < _MOST_BYTES:
             return chunk
         chunks, size = [chunk], len(chunk)
         while chunk:
-            chunk = os.pread(held.number, _MOST_BYTES, size)
+            chunk = os.pread(self._number, _MOST_BYTES, size)
             chunks.append(chunk)
             size += len(chunk)
         return b"".join(chunks)
 
-    def _open(self) -> Held:
+    def look(self) -> os.stat_result:
+        """Say what the kernel knows of the file, which is open afterwards, and ours.
+
+        Raises:
+            OSError: It is not there, not for us, or there is no descriptor left.
+
+        """
+        if self._pid == os.getpid():
+            try:
+                found = os.fstat(self._number)
+            except OSError:  # the host closed it
+                pass
+            else:
+                if found[1:3] == self._identity:
+                    return found
+        return self._open()
+
+    def _open(self) -> os.stat_result:
         self.close()
         number = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
         try:
-            self._held = Held.of(number)
+            found = os.fstat(number)
         except BaseException:  # nobody else knows the number
             os.close(number)
             raise
-        self._pid = os.getpid()
-        return self._held
+        self._held = Held(number, found.st_dev, found.st_ino)
+        self._number, self._identity, self._pid = number, found[1:3], os.getpid()
+        return found
 
     def close(self) -> None:
         """Close the descriptor, if it is still ours; the next reading opens again."""
-        held, self._held = self._held, None
+        held, self._held, self._pid = self._held, None, 0
         if held is not None:
             held.close()
 
@@ -74,12 +97,70 @@ class KeptFile:
             self.close()
 
 
-def number(text: bytes, key: bytes, end: bytes = b"\n") -> int:
-    """The number between *key* and *end*.
+class Lines:
+    """Reads the numbers behind some keys, whose lines hardly move between readings.
 
-    Raises:
-        ValueError: There is no such line.
+    Where they stood is remembered as a layout, which one call checks and takes apart.
 
+    Args:
+        keys: Each the beginning of a line, with the line end before it.
+        end: What follows each number; ends with a line end.
+
+    Attributes:
+        end_bytes: How much of the last text that was searched was needed.
     """
-    start = text.index(key) + len(key)
-    return int(text[start : text.index(end, start)])
+
+    __slots__ = ("_end", "_ends", "_keys", "_layout", "end_bytes")
+
+    def __init__(self, *keys: bytes, end: bytes = b"\n") -> None:
+        """Know no places yet."""
+        self._keys, self._end = keys, end
+        self._layout: Struct | None = None
+        self._ends: tuple[bytes, ...] = ()
+        self.end_bytes = 0
+
+    def numbers(self, text: bytes) -> "list[int]":
+        """The number of each key, in their order.
+
+        Args:
+            text: A line end, and the lines.
+
+        Raises:
+            ValueError: One of the lines is not there, or not whole.
+
+        """
+        layout = self._layout
+        if layout is not None and len(text) >= layout.size:
+            found = layout.unpack_from(text)
+            if found[::3] == self._keys and found[2::3] == self._ends:
+                return list(map(int, found[1::3]))
+        return self._search(text)
+
+    def _search(self, text: bytes) -> "list[int]":
+        """Find them wherever they are."""
+        places = []
+        for key in self._keys:
+            start = text.index(key)
+            first = start + len(key)
+            places.append((start, first, text.index(self._end, first)))
+        self._learn(text, places)
+        return [int(text[first:last]) for _, first, last in places]
+
+    def _learn(self, text: bytes, places: "list[tuple[int, int, int]]") -> None:
+        """Make the layout: numbers, and what must be as it was around each of them."""
+        self._layout = None
+        end_bytes = len(self._end)
+        self.end_bytes = max(last for _, _, last in places) + end_bytes
+        if places != sorted(places):
+            return
+        form, position, ends = "", 0, []
+        beginnings = [start for start, _, _ in places[1:]]
+        beginnings.append(self.end_bytes)
+        for (start, first, last), following in zip(places, beginnings, strict=True):
+            # The line end behind a number may be the one that the next key has.
+            stop = min(last + end_bytes, following)
+            ends.append(text[last:stop])
+            form += f"{start - position}x{first - start}s{last - first}s{stop - last}s"
+            position = stop
+        self._ends = tuple(ends)
+        self._layout = Struct(form)

@@ -11,11 +11,28 @@ from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import NamedTuple
 
-from probekit.sources.kept import KeptFile, number
+from probekit.sources.kept import KeptFile, Lines
 from probekit.sources.portable import Disk, Interface, Memory, PagingActivity
 
 _SECTOR_BYTES = 512  # of diskstats, whatever the disk's own are
 _CPUS = "/sys/devices/system/cpu"
+_MODES = ("user", "nice", "system", "idle", "iowait", "interrupt", "steal")
+# Up to so many disks are read one by one: the file of all tells of each partition and
+# loop too.
+_FEW_DISKS = 2
+_MEMORY_KEYS = (
+    b"\nMemTotal:",
+    b"\nMemFree:",
+    b"\nMemAvailable:",
+    b"\nBuffers:",
+    b"\nCached:",
+    b"\nSwapTotal:",
+    b"\nSwapFree:",
+    b"\nSReclaimable:",
+)
+_PAGING_KEYS = (b"\npswpin ", b"\npswpout ", b"\npgfault ", b"\npgmajfault ")
+# How much longer the lines before may become from one reading to the next.
+_PAGING_SLACK_BYTES = 64
 
 
 class LinuxHost:
@@ -29,86 +46,122 @@ class LinuxHost:
 
     """
 
-    __slots__ = ("_disks", "_idle", "_memory", "_network", "_stat", "_vm")
+    __slots__ = (
+        "_block",
+        "_disk",
+        "_disks",
+        "_idle",
+        "_memory",
+        "_memory_lines",
+        "_network",
+        "_stat",
+        "_vm",
+        "_vm_bytes",
+        "_vm_lines",
+    )
 
-    def __init__(self, root: str = "/proc") -> None:
-        """Open nothing yet; tests have another *root*."""
+    def __init__(self, root: str = "/proc", block: str = "/sys/block") -> None:
+        """Open nothing yet; tests have another *root* and *block*."""
         self._stat = KeptFile(f"{root}/stat")
         self._memory = KeptFile(f"{root}/meminfo")
+        self._memory_lines = Lines(*_MEMORY_KEYS, end=b" kB\n")
         self._vm = KeptFile(f"{root}/vmstat")
+        self._vm_lines = Lines(*_PAGING_KEYS)
+        self._vm_bytes: int | None = None
         self._disks = KeptFile(f"{root}/diskstats")
+        self._block = block
+        self._disk: dict[str, KeptFile] = {}
         self._network = KeptFile(f"{root}/net/dev")
-        self._idle: dict[str, Interface] = {}  # the lines of the last reading
+        self._idle: dict[bytes, Interface] = {}  # the lines of the last reading
 
     def cpu_seconds(self) -> "dict[str, float]":
         """Seconds of all processors since the start, by mode."""
-        text = self._stat.read()
-        ticks = text[: text.index(b"\n")].split()
-        if ticks[0] != b"cpu":
-            raise ValueError(f"/proc/stat begins with {ticks[0]!r}")
-        user, nice, system, idle, iowait, irq, softirq, steal = map(int, ticks[1:9])
-        return {
-            "user": user / _TICKS_HZ,
-            "system": system / _TICKS_HZ,
-            "idle": idle / _TICKS_HZ,
-            "iowait": iowait / _TICKS_HZ,
-            "nice": nice / _TICKS_HZ,
-            "interrupt": (irq + softirq) / _TICKS_HZ,
-            "steal": steal / _TICKS_HZ,
-        }
+        name, *ticks = self._stat.read().split(None, 9)[:9]
+        if name != b"cpu":
+            raise ValueError(f"/proc/stat begins with {name!r}")
+        user, nice, system, idle, iowait, irq, softirq, steal = map(int, ticks)
+        return dict(
+            zip(
+                _MODES,
+                [
+                    one / _TICKS_HZ
+                    for one in (user, nice, system, idle, iowait, irq + softirq, steal)
+                ],
+                strict=True,
+            )
+        )
 
     def memory(self) -> Memory:
         """Memory and swap, in bytes."""
-        text = b"\n" + self._memory.read()
-
-        def size(name: bytes) -> int:
-            return number(text, b"\n" + name, b" kB\n") << 10
-
-        total, free, available = (
-            size(b"MemTotal:"),
-            size(b"MemFree:"),
-            size(b"MemAvailable:"),
-        )
+        total, free, available, buffers, cached, swap_total, swap_free, reclaimable = [
+            size << 10
+            for size in self._memory_lines.numbers(b"\n" + self._memory.read())
+        ]
         return Memory(
             total,
             free,
-            size(b"Cached:") + size(b"SReclaimable:"),
-            size(b"Buffers:"),
+            cached + reclaimable,
+            buffers,
             # Inside some containers it is the host's: as psutil does.
             free if available > total else available,
-            size(b"SwapTotal:"),
-            size(b"SwapFree:"),
+            swap_total,
+            swap_free,
         )
 
     def paging(self) -> PagingActivity:
-        """Page faults and swapped pages since the start."""
-        text = b"\n" + self._vm.read()
-        return PagingActivity(
-            number(text, b"\npgfault "),
-            number(text, b"\npgmajfault "),
-            number(text, b"\npswpin "),
-            number(text, b"\npswpout "),
-        )
+        """Page faults and swapped pages since the start.
+
+        The kernel makes up the rest of this long file only if it is read that far.
+        """
+        lines, numbers = self._vm_lines, None
+        if self._vm_bytes is not None:
+            try:
+                numbers = lines.numbers(b"\n" + self._vm.read(self._vm_bytes))
+            except ValueError:  # the lines before have become longer
+                self._vm_bytes = None
+        if numbers is None:
+            text = b"\n" + self._vm.read()
+            numbers = lines.numbers(text)
+            self._vm_bytes = lines.end_bytes + _PAGING_SLACK_BYTES
+        swapped_in, swapped_out, faults, major_faults = numbers
+        return PagingActivity(faults, major_faults, swapped_in, swapped_out)
 
     def disks(self, whole: "AbstractSet[str] | None") -> "list[Disk]":
         """Figures of the devices in *whole* since the start; of all when None."""
-        found = []
-        for line in _text(self._disks).splitlines():
-            _, _, name, numbers = line.split(None, 3)
+        if whole is not None and len(whole) <= _FEW_DISKS:
+            try:
+                return [(name, self._one_disk(name)) for name in whole]
+            except OSError:  # it has gone, or there is no such file in a container
+                self._disk.clear()
+        found: list[Disk] = []
+        for line in self._disks.read().splitlines():
+            _, _, device, numbers = line.split(None, 3)
+            name = os.fsdecode(device)
             if whole is None or name in whole:
-                found.append(_disk(name, numbers.split()))
+                found.append((name, _moved(numbers)))
         return found
+
+    def _one_disk(self, name: str) -> "tuple[float, ...]":
+        file = self._disk.get(name)
+        if file is None:
+            path = f"{self._block}/{name.replace('/', '!')}/stat"
+            file = self._disk[name] = KeptFile(path)
+        return _moved(file.read())
 
     def interfaces(self) -> "list[Interface]":
         """Every network interface's figures since the start."""
         found = []
         before, self._idle = self._idle, {}
-        for line in _text(self._network).splitlines()[2:]:  # two lines of headings
+        # Two lines of headings before, and nothing behind the last line end.
+        for line in self._network.read().split(b"\n")[2:-1]:
             row = before.get(line)  # many hosts have interfaces that nobody uses
             if row is None:
-                name, _, rest = line.rpartition(":")
+                name, _, rest = line.rpartition(b":")
                 numbers = rest.split(None, 12)
-                row = name.strip(), tuple(map(int, numbers[:4] + numbers[8:12]))
+                row = (
+                    os.fsdecode(name.strip()),
+                    tuple(map(int, numbers[:4] + numbers[8:12])),
+                )
             self._idle[line] = row
             found.append(row)
         return found
@@ -155,17 +208,12 @@ def _plain(text: str) -> str:
 _TICKS_HZ = os.sysconf("SC_CLK_TCK")
 
 
-def _text(file: KeptFile) -> str:
-    return str(file.read(), "utf-8", "surrogateescape")
-
-
-def _disk(name: str, numbers: "list[str]") -> Disk:
+def _moved(numbers: bytes) -> "tuple[float, ...]":
     reads, _, read, read_ms, writes, _, written, write_ms, _, busy_ms = map(
-        int, numbers[:10]
+        int, numbers.split(None, 10)[:10]
     )
     return (
-        name,
-        (read * _SECTOR_BYTES, reads, read_ms / 1e3),
-        (written * _SECTOR_BYTES, writes, write_ms / 1e3),
+        *(read * _SECTOR_BYTES, reads, read_ms / 1e3),
+        *(written * _SECTOR_BYTES, writes, write_ms / 1e3),
         busy_ms / 1e3,
     )

@@ -3,9 +3,9 @@
 import os
 import resource
 import time
-from contextlib import AbstractContextManager, nullcontext
+from types import TracebackType
 
-from probekit.sources.kept import KeptFile, number
+from probekit.sources.kept import KeptFile, Lines
 
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _TICKS_HZ = os.sysconf("SC_CLK_TCK")
@@ -27,7 +27,16 @@ class LinuxProcess:
 
     """
 
-    __slots__ = ("_io", "_started_s", "_stat", "_statm")
+    __slots__ = (
+        "_descriptors",
+        "_io",
+        "_io_lines",
+        "_started_s",
+        "_stat",
+        "_statm",
+        "_tasks",
+        "_used",
+    )
 
     def __init__(self) -> None:
         """Open nothing yet."""
@@ -35,14 +44,31 @@ class LinuxProcess:
         self._stat = KeptFile("/proc/self/stat")
         self._statm = KeptFile("/proc/self/statm")
         self._io = KeptFile("/proc/self/io")
+        self._io_lines = Lines(b"\nread_bytes: ", b"\nwrite_bytes: ")
+        self._tasks = KeptFile(_TASKS)
+        self._descriptors = KeptFile(_DESCRIPTORS)
+        self._used: resource.struct_rusage | None = None
 
-    def oneshot(self) -> "AbstractContextManager[None]":
-        """Around all parts of one sample: nothing."""
-        return nullcontext()
+    def oneshot(self) -> "LinuxProcess":
+        """Around all parts of one sample: what is used is asked for once."""
+        return self
+
+    def __enter__(self) -> None:
+        """Begin a sample."""
+        self._used = resource.getrusage(resource.RUSAGE_SELF)
+
+    def __exit__(
+        self,
+        kind: "type[BaseException] | None",
+        error: "BaseException | None",
+        traceback: "TracebackType | None",
+    ) -> None:
+        """End it."""
+        self._used = None
 
     def cpu_s(self) -> "tuple[float, float]":
         """Seconds of processor since the start, of the process and of the kernel."""
-        now = _used()
+        now = self._used or _used()
         return now.ru_utime, now.ru_stime
 
     def memory_bytes(self) -> "tuple[int, int]":
@@ -52,27 +78,27 @@ class LinuxProcess:
 
     def thread_count(self) -> int:
         """Threads, foreign ones included."""
-        links = os.stat(_TASKS).st_nlink  # noqa: PTH116 - two of every directory's
+        links = self._tasks.look().st_nlink  # two of every directory's
         return links - 2 if links > 2 else int(self._fields()[_THREADS])  # noqa: PLR2004
 
     def descriptor_count(self) -> int:
         """Open file descriptors, as ``ls /proc/self/fd`` counts them: itself too."""
-        told = os.stat(_DESCRIPTORS).st_size  # noqa: PTH116 - since Linux 6.2
+        told = self._descriptors.look().st_size  # since Linux 6.2
         return told + 1 if told else len(os.listdir(_DESCRIPTORS))  # noqa: PTH208
 
     def disk_bytes(self) -> "tuple[int, int]":
         """Read from and written to disks since the start."""
-        text = self._io.read()
-        return number(text, b"\nread_bytes: "), number(text, b"\nwrite_bytes: ")
+        read, written = self._io_lines.numbers(self._io.read())
+        return read, written
 
     def switches(self) -> "tuple[int, int]":
         """Voluntary and involuntary context switches of all threads."""
-        now = _used()
+        now = self._used or _used()
         return now.ru_nvcsw, now.ru_nivcsw
 
     def faults(self) -> "tuple[int, int]":
         """Minor and major page faults since the start."""
-        now = _used()
+        now = self._used or _used()
         return now.ru_minflt, now.ru_majflt
 
     def uptime_s(self) -> float:

@@ -2,11 +2,10 @@
 
 import os
 import sys
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Protocol
 
 from probekit.clock import Clock
-from probekit.sources.either import either
 
 if sys.platform == "linux":  # not at the first reading: a fork may come meanwhile
     from probekit.sources.linux_process import LinuxProcess
@@ -144,40 +143,64 @@ class EitherProcess:
         self._second = second
 
     def oneshot(self) -> "AbstractContextManager[None]":
-        """Around all parts of one sample."""
-        return nullcontext()
+        """Around all parts of one sample, of the first reader."""
+        return self._first.oneshot()
 
     def cpu_s(self) -> "tuple[float, float]":
         """Seconds of processor since the start, of the process and of the kernel."""
-        return either(self._first.cpu_s, self._second.cpu_s)
+        try:
+            return self._first.cpu_s()
+        except Exception:  # a file is missing, forbidden or looks otherwise
+            return self._second.cpu_s()
 
     def memory_bytes(self) -> Pair:
         """Resident and virtual memory."""
-        return either(self._first.memory_bytes, self._second.memory_bytes)
+        try:
+            return self._first.memory_bytes()
+        except Exception:  # a file is missing, forbidden or looks otherwise
+            return self._second.memory_bytes()
 
     def thread_count(self) -> int:
         """Threads, foreign ones included."""
-        return either(self._first.thread_count, self._second.thread_count)
+        try:
+            return self._first.thread_count()
+        except Exception:  # a file is missing, forbidden or looks otherwise
+            return self._second.thread_count()
 
     def descriptor_count(self) -> int:
         """Open file descriptors."""
-        return either(self._first.descriptor_count, self._second.descriptor_count)
+        try:
+            return self._first.descriptor_count()
+        except Exception:  # a file is missing, forbidden or looks otherwise
+            return self._second.descriptor_count()
 
     def disk_bytes(self) -> Pair:
         """Read from and written to disks since the start."""
-        return either(self._first.disk_bytes, self._second.disk_bytes)
+        try:
+            return self._first.disk_bytes()
+        except Exception:  # a file is missing, forbidden or looks otherwise
+            return self._second.disk_bytes()
 
     def switches(self) -> Pair:
         """Voluntary and involuntary context switches since the start."""
-        return either(self._first.switches, self._second.switches)
+        try:
+            return self._first.switches()
+        except Exception:  # a file is missing, forbidden or looks otherwise
+            return self._second.switches()
 
     def faults(self) -> Pair:
         """Minor and major page faults since the start."""
-        return either(self._first.faults, self._second.faults)
+        try:
+            return self._first.faults()
+        except Exception:  # a file is missing, forbidden or looks otherwise
+            return self._second.faults()
 
     def uptime_s(self) -> float:
         """Seconds since the process started."""
-        return either(self._first.uptime_s, self._second.uptime_s)
+        try:
+            return self._first.uptime_s()
+        except Exception:  # a file is missing, forbidden or looks otherwise
+            return self._second.uptime_s()
 
 
 def _is_being_imported(name: str) -> bool:

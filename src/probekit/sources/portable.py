@@ -43,9 +43,9 @@ class PagingActivity(NamedTuple):
     swapped_out: int
 
 
-# Name; bytes, operations, seconds of reading; of writing; seconds of being busy.
-Moved: TypeAlias = "tuple[int, int, float]"
-Disk: TypeAlias = "tuple[str, Moved, Moved, float | None]"
+# Name; bytes, operations, seconds of reading; of writing; seconds of being busy, where
+# they are told.
+Disk: TypeAlias = "tuple[str, tuple[float, ...]]"
 # Name; bytes, packets, errors, drops received; the same sent.
 Interface: TypeAlias = "tuple[str, tuple[int, ...]]"
 
@@ -122,15 +122,14 @@ class PsutilHost:
         found: list[Disk] = []
         for name, now in psutil.disk_io_counters(perdisk=True).items():
             if whole is None or name in whole:
-                busy_ms = getattr(now, "busy_time", None)
-                found.append(
-                    (
-                        name,
-                        (now.read_bytes, now.read_count, now.read_time / 1e3),
-                        (now.write_bytes, now.write_count, now.write_time / 1e3),
-                        None if busy_ms is None else busy_ms / 1e3,
-                    )
+                moved: tuple[float, ...] = (
+                    *(now.read_bytes, now.read_count, now.read_time / 1e3),
+                    *(now.write_bytes, now.write_count, now.write_time / 1e3),
                 )
+                busy_ms = getattr(now, "busy_time", None)
+                if busy_ms is not None:
+                    moved += (busy_ms / 1e3,)
+                found.append((name, moved))
         return found
 
     def interfaces(self) -> "list[Interface]":

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from operator import sub
 
 from probekit.clock import SYSTEM_CLOCK, Clock
 from probekit.model import Attributes
@@ -101,8 +102,8 @@ class Reader(Sections):
         uptime = of("gauge", "process.uptime", "s")
         return [
             ("memory", lambda to: to.say(memory, reads.memory_bytes())),
-            ("thread", lambda to: to.say(threads, [reads.thread_count()])),
-            ("descriptor", lambda to: to.say(descriptors, [reads.descriptor_count()])),
+            ("thread", lambda to: to.say(threads, (reads.thread_count(),))),
+            ("descriptor", lambda to: to.say(descriptors, (reads.descriptor_count(),))),
             ("disk", lambda to: to.say(disk, reads.disk_bytes())),
             ("switch", lambda to: to.say(switches, reads.switches())),
             ("fault", lambda to: to.say(faults, reads.faults())),
@@ -112,12 +113,14 @@ class Reader(Sections):
     def _cpu(self, observer: Observer) -> None:
         now_s, seconds = self._clock.monotonic_s(), self.reads.cpu_s()
         observer.say(self._times, seconds)
-        if self._last is not None and now_s > self._last[0]:
-            capacity_s = (now_s - self._last[0]) * self._cpus
-            grown = zip(seconds, self._last[1], strict=True)
-            shares = [max(0.0, value - before) / capacity_s for value, before in grown]
-            observer.say(self._shares, shares)
-        self._last = now_s, seconds
+        last, self._last = self._last, (now_s, seconds)
+        if last is None:
+            return
+        before_s, before = last
+        if now_s > before_s:
+            capacity_s = (now_s - before_s) * self._cpus
+            grown = map(sub, seconds, before)
+            observer.say(self._shares, [max(0.0, one) / capacity_s for one in grown])
 
 
 def _cpus_available() -> int:

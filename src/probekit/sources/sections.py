@@ -27,12 +27,10 @@ class Sections:
         nobody is told.
         """
         for name, read in self._parts:
-            self._attempt(name, read, observer)
-
-    def _attempt(self, name: str, read: Observe, observer: Observer) -> None:
-        try:
-            read(observer)
-        except Exception as error:
-            self.skipped[name] = type(error).__name__
-        else:
-            self.skipped.pop(name, None)
+            try:
+                read(observer)
+            except Exception as error:  # noqa: PERF203 - a call for each costs as much
+                self.skipped[name] = type(error).__name__
+            else:
+                if self.skipped:
+                    self.skipped.pop(name, None)

@@ -58,7 +58,7 @@ class Disks:
         """Look for disks at the first reading, and each minute."""
         self._reader = reader
         self._clock = clock
-        self._said: dict[str, tuple[Readings, Readings]] = {}
+        self._said: dict[tuple[str, int], Readings] = {}
         self._whole: frozenset[str] | None = None
         self._stale_at_s = float("-inf")
 
@@ -68,27 +68,26 @@ class Disks:
         if now_s >= self._stale_at_s:
             self._stale_at_s = now_s + _REFRESH_S
             self._whole = whole_disks()
-        for device, read, written, busy_s in self._reader.disks(self._whole):
-            said = self._said.get(device)
+        for device, totals in self._reader.disks(self._whole):
+            key = device, len(totals)
+            said = self._said.get(key)
             if said is None:
-                said = self._said[device] = _disk_series(device)
-            moved, busy = said
-            observer.say(moved, (*read, *written))
-            if busy_s is not None:
-                observer.say(busy, (busy_s,))
+                said = self._said[key] = Readings(
+                    "total", _disk_series(device)[: len(totals)]
+                )
+            observer.say(said, totals)
 
 
-def _disk_series(device: str) -> "tuple[Readings, Readings]":
-    moved: list[tuple[str, dict[str, str], str]] = []
+def _disk_series(device: str) -> "list[tuple[str, dict[str, str], str]]":
+    series: list[tuple[str, dict[str, str], str]] = []
     for direction in ("read", "write"):
         by_way = {"system.device": device, "disk.io.direction": direction}
-        moved += (
+        series += (
             ("system.disk.io", by_way, "By"),
             ("system.disk.operations", by_way, "{operation}"),
             ("system.disk.operation_time", by_way, "s"),
         )
-    busy = ("system.disk.io_time", {"system.device": device}, "s")
-    return Readings("total", moved), Readings("total", [busy])
+    return [*series, ("system.disk.io_time", {"system.device": device}, "s")]
 
 
 def whole_disks(block: Path = Path("/sys/block")) -> "frozenset[str] | None":
@@ -96,8 +95,8 @@ def whole_disks(block: Path = Path("/sys/block")) -> "frozenset[str] | None":
 
     A partition's figures are in its disk's.
     """
-    try:
-        names = [disk.name for disk in block.iterdir()]
+    try:  # a name may hold a slash, but not here
+        names = [disk.name.replace("!", "/") for disk in block.iterdir()]
     except OSError:
         return None
     return frozenset(name for name in names if not name.startswith(_NO_DISKS))
@@ -106,12 +105,12 @@ def whole_disks(block: Path = Path("/sys/block")) -> "frozenset[str] | None":
 class Filesystems:
     """Space on each local file system, by state."""
 
-    __slots__ = ("_clock", "_mounts", "_said", "_stale_at_s")
+    __slots__ = ("_asked", "_clock", "_said", "_stale_at_s")
 
     def __init__(self, clock: Clock) -> None:
         """Read the mount table at the first reading, and each minute."""
         self._clock = clock
-        self._mounts: list[Mount] = []
+        self._asked: list[_Space] = []
         self._said: dict[tuple[str, str, str, str], _Space] = {}
         self._stale_at_s = float("-inf")
 
@@ -120,34 +119,31 @@ class Filesystems:
         now_s = self._clock.monotonic_s()
         if now_s >= self._stale_at_s:
             self._stale_at_s = now_s + _REFRESH_S
-            self._mounts = local_mounts(mount_table())
-        told = [self._say(observer, mount) for mount in self._mounts]
-        if not all(told):
-            self._stale_at_s = float("-inf")
+            self._asked = [self._space(one) for one in local_mounts(mount_table())]
+        for each in self._asked:
+            try:
+                total, free, available = space(each.mountpoint)
+            except OSError:  # noqa: PERF203 - unmounted since, or not for our eyes
+                self._stale_at_s = float("-inf")
+            else:
+                each.say(observer, total, free, available)
 
-    def _say(self, observer: Observer, mount: Mount) -> bool:
-        try:
-            total, free, available = space(mount.mountpoint)
-        except OSError:  # unmounted since, or not for our eyes
-            return False
+    def _space(self, mount: Mount) -> "_Space":
         mode = "ro" if "ro" in mount.opts.split(",") else "rw"
         place = (mount.device, mount.mountpoint, mount.fstype, mode)
         said = self._said.get(place)
         if said is None:
             said = self._said[place] = _Space(place)
-        sizes = (total - free, available, max(0, free - available))
-        observer.say(said.sizes, (*sizes, total))
-        if total:
-            observer.say(said.shares, [size / total for size in sizes])
-        return True
+        return said
 
 
 class _Space:
     """The series of one file system."""
 
-    __slots__ = ("shares", "sizes")
+    __slots__ = ("_shares", "_sizes", "mountpoint")
 
     def __init__(self, place: "tuple[str, str, str, str]") -> None:
+        self.mountpoint = place[1]
         names = ("device", "filesystem.mountpoint", "filesystem.type")
         keys = [f"system.{name}" for name in (*names, "filesystem.mode")]
         whole = dict(zip(keys, place, strict=True))
@@ -156,10 +152,18 @@ class _Space:
         parts = [{**whole, "system.filesystem.state": state} for state in states]
         name = "system.filesystem"
         sizes = [(f"{name}.usage", one, "By") for one in parts]
-        self.sizes = Readings("level", [*sizes, (f"{name}.limit", whole, "By")])
-        self.shares = Readings(
+        self._sizes = Readings("level", [*sizes, (f"{name}.limit", whole, "By")])
+        self._shares = Readings(
             "gauge", [(f"{name}.utilization", one, "1") for one in parts]
         )
+
+    def say(self, observer: Observer, total: int, free: int, available: int) -> None:
+        """Say its sizes in bytes, and their shares."""
+        used, reserved = total - free, max(0, free - available)
+        observer.say(self._sizes, (used, available, reserved, total))
+        if total:
+            shares = [used / total, available / total, reserved / total]
+            observer.say(self._shares, shares)
 
 
 def mount_table() -> "Sequence[Mount]":
