@@ -244,6 +244,16 @@ class Histogram:
             ValueError: The bytes are not such a blob.
 
         """
+        histogram = cls()
+        histogram.sum, histogram.min, histogram.max = total, low, high
+        occupied, rest = divmod(len(blob) - 1, 3)
+        if blob[:1] == b"B" and not rest and occupied < len(_UNPACKERS):
+            numbers = _UNPACKERS[occupied](blob)
+            histogram.count = sum(numbers[occupied:])
+            histogram.bins = dict(
+                zip(numbers[:occupied], numbers[occupied:], strict=True)
+            )
+            return histogram
         code = blob[:1].decode("ascii", "replace")
         if code not in {"B", "H", "I", "Q"}:
             raise ValueError(f"not a histogram blob: first byte {blob[:1]!r}")
@@ -257,10 +267,8 @@ class Histogram:
         if _BIG_ENDIAN:
             bins.byteswap()
             counts.byteswap()
-        histogram = cls()
         histogram.bins = dict(zip(bins, counts, strict=True))
         histogram.count = sum(counts)
-        histogram.sum, histogram.min, histogram.max = total, low, high
         return histogram
 
     def __eq__(self, other: object) -> bool:
@@ -303,6 +311,7 @@ def blob_of(ordered: "list[int]", counts: "list[int]") -> bytes:
 
 # By number of bins: nearly all histograms of a window have few of them.
 _PACKERS = tuple(struct.Struct(f"<c{n}H{n}B").pack for n in range(48))
+_UNPACKERS = tuple(struct.Struct(f"<x{n}H{n}B").unpack for n in range(48))
 
 
 @lru_cache(maxsize=32)

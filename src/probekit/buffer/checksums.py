@@ -17,11 +17,18 @@ _NOTHING = float("nan")
 
 
 def of_point(row: "tuple[Any, ...]") -> int:
-    """Of (window, series, count, value, total, min, max, bins)."""
-    window, series, count, *numbers, bins = row
-    plain = [_NOTHING if x is None else x + 0.0 for x in numbers]  # -0.0 is stored as 0
-    head = crc32(_POINT.pack(window, series, count, *plain))
-    return head if bins is None else crc32(bins, head)
+    """Of (window, series, count, value, total, min, max, bins), whatever follows."""
+    window, series, count, value, total, low, high, bins = row[:8]
+    head = _POINT.pack(
+        window,
+        series,
+        count,
+        _NOTHING if value is None else value + 0.0,  # -0.0 is stored as 0
+        _NOTHING if total is None else total + 0.0,
+        _NOTHING if low is None else low + 0.0,
+        _NOTHING if high is None else high + 0.0,
+    )
+    return crc32(head) if bins is None else crc32(bins, crc32(head))
 
 
 def histogram_point(
@@ -54,13 +61,18 @@ def of_words(*words: "str | int") -> int:
 
 
 def of_event(row: "tuple[Any, ...]") -> int:
-    """Of all but the window, which changes when windows are merged."""
-    return of_words(row[0], *row[2:])
+    """Of (number, time, name, severity, body, attributes, trace, span).
+
+    Not of the window, which changes when windows are merged.
+    """
+    number, at, name, level, body, attributes, trace_id, span_id = row
+    head = f"{number}\0{at}\0{name}\0{level}\0{body}\0{attributes}"
+    return crc32(f"{head}\0{trace_id}\0{span_id}".encode())
 
 
-def of_span(row: "tuple[Any, ...]") -> int:
-    """Of the number and the record, its last column."""
-    return of_words(row[0], row[-1])
+def of_span(number: int, record: str) -> int:
+    """Of a span's number and record, which has all that is sent."""
+    return crc32(f"{number}\0{record}".encode())
 
 
 # Table → what its checksum is made of, a whole row without it.
@@ -68,8 +80,8 @@ OF: "dict[str, Callable[[tuple[Any, ...]], int]]" = {
     "series": lambda row: of_words(*row[:7]),
     "window": lambda row: of_words(*row[:5]),
     "point": of_point,
-    "event": of_event,
-    "span": of_span,
+    "event": lambda row: of_event((row[0], *row[2:])),
+    "span": lambda row: of_span(row[0], row[-1]),
 }
 
 

@@ -10,13 +10,7 @@ from probekit.buffer import accounts, checksums, sql
 from probekit.buffer.closing import Closing, Folded, SegmentRow, StreamRow, Superseded
 from probekit.buffer.meta import began_no_later, read_meta, write_meta
 from probekit.buffer.pace import Pace
-from probekit.buffer.records import (
-    dump,
-    event_row,
-    span_row,
-    sql_json,
-    sql_text,
-)
+from probekit.buffer.rows import event_facts, span_facts, sql_text
 from probekit.buffer.totals import Totals
 from probekit.histogram import Histogram
 from probekit.model import Problem, Series
@@ -153,26 +147,22 @@ def _write_records(
 ) -> None:
     """Events and spans, under the id of the commit's last window."""
     number = accounts.last(connection, "events")
-    rows: list[sql.Row] = []
-    for number, event in enumerate(closing.events, number + 1):  # noqa: B020 - goes on
-        at, name, attributes, severity, body, trace_id, span_id = event_row(event)
-        texts = (sql_text(name), int(severity), sql_text(body), sql_json(attributes))
-        facts = (at, *texts, sql_text(trace_id), sql_text(span_id))
-        rows.append((number, window, *facts, checksums.of_words(number, *facts)))
+    pace = Pace()
+    rows: list[sql.Row] = [
+        (number, window, *event_facts(number, event))
+        for number, event in enumerate(pace.through(closing.events), number + 1)
+    ]
     sql.insert(connection, "event", rows, between=between)
     accounts.record(connection, "events", len(rows))
-    accounts.set_last(connection, "events", number)
+    accounts.set_last(connection, "events", number + len(rows))
     number = accounts.last(connection, "spans")
-    rows = []
-    for number, span in enumerate(closing.spans, number + 1):  # noqa: B020 - goes on
-        ids = map(sql_text, (span.trace_id, span.span_id, span.parent_span_id))
-        times = (span.start_unix_ns, span.end_unix_ns, span.status)
-        record = dump(span_row(span))
-        last = (sql_json(span.attributes), record, checksums.of_words(number, record))
-        rows.append((number, window, *ids, sql_text(span.name), *times, *last))
+    rows = [
+        (number, window, *span_facts(number, span))
+        for number, span in enumerate(pace.through(closing.spans), number + 1)
+    ]
     sql.insert(connection, "span", rows, between=between)
     accounts.record(connection, "spans", len(rows))
-    accounts.set_last(connection, "spans", number)
+    accounts.set_last(connection, "spans", number + len(rows))
 
 
 def _write_problems(

@@ -4,7 +4,8 @@ import json
 import sqlite3
 from typing import Any
 
-from probekit.buffer.records import load_attributes, sql_json
+from probekit.buffer.records import load_attributes
+from probekit.buffer.rows import sql_json
 from probekit.model import Resource
 
 BEGAN = "created_unix_ns"

@@ -2,7 +2,7 @@
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from probekit.buffer import checksums
@@ -28,17 +28,17 @@ def points_between(
         "ORDER BY window, series LIMIT ?",
         (since.window, since.series, *through, limit),
     )
-    return [(row[0], _point(totals, row)) for row in _rising(rows, 2)]
-
-
-def _point(totals: Totals, row: "tuple[Any, ...]") -> Point:
-    window, series_id, count, value, total, low, high, bins, crc = row
-    _check(crc, checksums.of_point(row[:-1]), "a point of window", window)
-    series = totals.series(series_id)
-    if bins is None:
-        return Point(series, value, count, total, series_id)
-    histogram = Histogram.from_blob(bins, value, low, high)
-    return Point(series, histogram, count, None, series_id)
+    found: list[tuple[int, Point]] = []
+    last: tuple[int, ...] = (since.window, since.series)
+    for row in rows:
+        window, series_id, count, value, total, low, high, bins, crc = row
+        last = _rising((window, series_id), last)
+        _check(crc, checksums.of_point(row), "a point of window", window)
+        series = totals.series(series_id)
+        if bins is not None:
+            value, total = Histogram.from_blob(bins, value, low, high), None
+        found.append((window, Point(series, value, count, total, series_id)))
+    return found
 
 
 def windows_of(
@@ -97,14 +97,24 @@ def events_between(
         "ORDER BY number LIMIT ?",
         (after, through, limit),
     )
-    return list(map(_event, _rising(rows)))
+    found: list[tuple[Any, ...]] = []
+    texts: list[str] = []
+    last: tuple[int, ...] = (after,)
+    for row in rows:
+        number, at, name, level, body, text, trace_id, span_id, crc = row
+        last = _rising((number,), last)
+        _check(crc, checksums.of_event(row[:-1]), "event", number)
+        texts.append(text)
+        found.append((at, name, level, body, trace_id, span_id, number))
+    return [
+        Event(at, name, load_attributes(attributes), *rest)
+        for (at, name, *rest), attributes in zip(found, _loads(texts), strict=True)
+    ]
 
 
-def _event(row: "tuple[Any, ...]") -> Event:
-    number, at, name, level, body, raw, trace_id, span_id, crc = row
-    _check(crc, checksums.of_words(*row[:-1]), "event", number)
-    attributes = load_attributes(json.loads(raw))
-    return Event(at, name, attributes, level, body, trace_id, span_id, number)
+def _loads(texts: "list[str]") -> "list[Any]":
+    """What each text is, by one call for all."""
+    return list(json.loads(f"[{','.join(texts)}]"))
 
 
 def spans_between(
@@ -119,13 +129,15 @@ def spans_between(
         "ORDER BY number LIMIT ?",
         (after, through, limit),
     )
-    return list(map(_span, _rising(rows)))
-
-
-def _span(row: "tuple[Any, ...]") -> Span:
-    number, record, crc = row
-    _check(crc, checksums.of_words(number, record), "span", number)
-    return load_span(json.loads(record), number)
+    numbers: list[int] = []
+    texts: list[str] = []
+    last: tuple[int, ...] = (after,)
+    for number, record, crc in rows:
+        last = _rising((number,), last)
+        _check(crc, checksums.of_span(number, record), "span", number)
+        numbers.append(number)
+        texts.append(record)
+    return list(map(load_span, _loads(texts), numbers))
 
 
 def later_histograms(
@@ -140,20 +152,15 @@ def later_histograms(
     )
     for row in rows:
         window, series_id, _, total, _, low, high, bins, crc = row
-        _check(crc, checksums.of_point(row[:-1]), "a point of window", window)
+        _check(crc, checksums.of_point(row), "a point of window", window)
         yield series_id, Histogram.from_blob(bins, total, low, high)
 
 
-def _rising(
-    rows: "Iterable[tuple[Any, ...]]", columns: int = 1
-) -> "Iterator[tuple[Any, ...]]":
-    """Rows whose keys rise: a page that is there twice would say everything twice."""
-    last: tuple[Any, ...] = ()
-    for row in rows:
-        if row[:columns] <= last:
-            raise BufferCorrupt(f"row {row[:columns]} in the buffer is out of order")
-        last = row[:columns]
-        yield row
+def _rising(key: "tuple[int, ...]", last: "tuple[int, ...]") -> "tuple[int, ...]":
+    """Keys rise: a page that is there twice would say everything twice."""
+    if key <= last:
+        raise BufferCorrupt(f"row {key} in the buffer is out of order")
+    return key
 
 
 def _check(stored: "int | None", counted: int, what: str, number: int) -> None:

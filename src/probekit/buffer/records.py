@@ -5,7 +5,6 @@ come back as tuples.
 """
 
 import json
-import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -66,6 +65,8 @@ def frozen(value: Any) -> Any:
 
 def load_attributes(raw: "Mapping[str, Any]") -> "dict[str, Any]":
     """Attributes with lists as tuples."""
+    if list not in map(type, raw.values()):  # nearly always
+        return dict(raw)
     return {key: frozen(value) for key, value in raw.items()}
 
 
@@ -173,8 +174,15 @@ def links_row(span: Span) -> "list[Any]":
 
 def load_span(row: "list[Any]", number: int = 0) -> Span:
     """What :func:`span_row` wrote."""
-    (trace_id, span_id, parent_span_id, name, kind, start_ns, end_ns) = row[:7]
-    (raw, moments, links, status, message, state, flags, scope) = row[7:]
+    trace_id, span_id, parent_span_id, name, kind, start_ns, end_ns = row[:7]
+    raw, moments, links, status, message, state, flags, scope = row[7:]
+    held = load_attributes(raw)
+    if moments:
+        moments = [
+            SpanEvent(at, what, load_attributes(has)) for at, what, has in moments
+        ]
+    if links:
+        links = [SpanLink(t, s, load_attributes(has), st) for t, s, has, st in links]
     return Span(
         trace_id,
         span_id,
@@ -183,9 +191,9 @@ def load_span(row: "list[Any]", number: int = 0) -> Span:
         kind,
         start_ns,
         end_ns,
-        load_attributes(raw),
-        tuple(SpanEvent(at, what, load_attributes(has)) for at, what, has in moments),
-        tuple(SpanLink(t, s, load_attributes(has), st) for t, s, has, st in links),
+        held,
+        tuple(moments),
+        tuple(links),
         status,
         message,
         state,
@@ -198,45 +206,3 @@ def load_span(row: "list[Any]", number: int = 0) -> Span:
 def plain(attributes: "Attributes | FrozenAttributes") -> "dict[str, Any]":
     """Attributes as a dict that JSON takes."""
     return dict(attributes)
-
-
-def sql_json(attributes: "Attributes | FrozenAttributes") -> str:
-    """Attributes as JSON for SQL: readable text, strict numbers, keys in order.
-
-    Numbers that JSON has no form for become the texts ``NaN``, ``Infinity``,
-    ``-Infinity``; halves of surrogate pairs stay escaped.
-    """
-    value = plain(attributes)
-    options: dict[str, Any] = {
-        "separators": (", ", ": "),
-        "skipkeys": True,
-        "default": _foreign,
-        "sort_keys": True,
-    }
-    try:
-        text = json.dumps(value, ensure_ascii=False, allow_nan=False, **options)
-        text.encode()
-    except UnicodeEncodeError:
-        return json.dumps(_finite(value), **options)
-    except (ValueError, TypeError):
-        return json.dumps(_finite(value), **options)
-    return text
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, float) and not math.isfinite(value):
-        return {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}[str(value)]
-    if isinstance(value, dict):
-        return {str(key): _finite(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(item) for item in value]
-    return value
-
-
-def sql_text(text: str) -> str:
-    """Text that SQLite takes: halves of surrogate pairs become question marks."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-8", "replace").decode()
-    return text

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from probekit.buffer import sql
 from probekit.buffer.checksums import of_words
 from probekit.buffer.pace import Pace
-from probekit.buffer.records import load_attributes, sql_json, sql_text
+from probekit.buffer.records import load_attributes
+from probekit.buffer.rows import sql_json, sql_text
 from probekit.errors import BufferCorrupt
 from probekit.histogram import Histogram
 from probekit.model import Series
