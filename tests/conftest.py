@@ -8,14 +8,17 @@ from pathlib import Path
 # that a folder here never hides a module.
 sys.path.append(str(Path(__file__).parent))
 
-from hypothesis import Phase, settings
+from hypothesis import HealthCheck, Phase, settings
 
 import rowrecord
 
 # A busy machine is no failure; and explaining one traces every line on Pythons before
 # 3.12, which made laws of codecs minutes long there.
 settings.register_profile(
-    "laws", deadline=None, phases=tuple(p for p in Phase if p is not Phase.explain)
+    "laws",
+    deadline=None,
+    phases=tuple(p for p in Phase if p is not Phase.explain),
+    suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("laws")
 

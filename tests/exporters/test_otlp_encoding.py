@@ -53,23 +53,30 @@ def frozen(attributes):
     return tuple(sorted(attributes.items()))
 
 
+# Made once: a strategy that is made within a draw is looked through again each time.
+KIND = st.sampled_from(["counter", "up_down_counter", "gauge", "histogram"])
+UNIT = st.sampled_from(["", "s", "By", "{order}"])
+SECONDS = st.lists(st.floats(0, 1e6), min_size=1, max_size=8)
+PERHAPS = st.none() | FINITE
+SERIES_ID = st.integers(0, 3)
+
+
 @st.composite
 def points(draw):
-    kind = draw(st.sampled_from(["counter", "up_down_counter", "gauge", "histogram"]))
+    kind = draw(KIND)
     name = draw(TEXT)
     series = Series(
         name,
         kind,
-        draw(st.sampled_from(["", "s", "By", "{order}"])),
+        draw(UNIT),
         frozen(draw(ATTRIBUTES)),
         # Not part of a series' identity: one series has one of them.
         "What it is." if len(name) % 2 else "",
     )
     if kind == "histogram":
-        values = draw(st.lists(st.floats(0, 1e6), min_size=1, max_size=8))
-        return Point(series, Histogram.of(values))
-    total = draw(st.none() | FINITE) if kind == "up_down_counter" else None
-    return Point(series, draw(FINITE), total=total, series_id=draw(st.integers(0, 3)))
+        return Point(series, Histogram.of(draw(SECONDS)))
+    total = draw(PERHAPS) if kind == "up_down_counter" else None
+    return Point(series, draw(FINITE), total=total, series_id=draw(SERIES_ID))
 
 
 WINDOW = st.builds(
@@ -117,7 +124,7 @@ def same(expected, encoded):
     )
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(RESOURCE, st.lists(WINDOW, max_size=3), MOMENT)
 def test_windows_are_the_message_of_the_generated_classes(resource, windows, began):
     batch = Batch("0" * 32, resource, windows=windows, began_unix_ns=began)
@@ -125,7 +132,7 @@ def test_windows_are_the_message_of_the_generated_classes(resource, windows, beg
     assert same(metrics_request(batch), MetricsEncoder().encode(batch))
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(RESOURCE, st.lists(EVENT, max_size=3))
 def test_events_are_the_message_of_the_generated_classes(resource, events):
     batch = Batch("0" * 32, resource, events=events)
@@ -133,7 +140,7 @@ def test_events_are_the_message_of_the_generated_classes(resource, events):
     assert same(logs_request(batch), encode_logs(batch))
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(RESOURCE, st.lists(SPAN, max_size=3))
 def test_spans_are_the_message_of_the_generated_classes(resource, spans):
     batch = Batch("0" * 32, resource, spans=spans)
@@ -200,7 +207,7 @@ def test_a_varint_comes_back(value):
     assert len(varint(value)) <= 10
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(st.binary(max_size=30))
 def test_the_reader_reads_or_refuses_any_bytes(garbage):
     try:
