@@ -49,6 +49,15 @@ def test_any_number_of_rows_makes_few_texts(noting):
     assert 9 == len(set(noting.texts))
 
 
+@pytest.mark.row("R4")
+def test_what_a_connection_keeps_of_a_bulk_is_small(noting):
+    """However many rows come at once: after an outage it is many."""
+    for begin, end in ((0, 10_000), (10_000, 19_999)):
+        insert(noting, "t", [(n, n) for n in range(begin, end)])
+
+    assert sum(map(len, set(noting.texts))) < 32_768
+
+
 def test_as_many_rows_as_fit_go_in_one_statement(noting):
     """Each statement may wait for the interpreter's lock."""
     insert(noting, "t", [(n, n) for n in range(VARIABLES // 2)])
