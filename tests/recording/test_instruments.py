@@ -5,6 +5,7 @@ import enum
 import fractions
 import logging
 import math
+import weakref
 
 import pytest
 from hypothesis import given, settings
@@ -249,6 +250,24 @@ def test_memory_for_spellings_is_bounded(make):
         orders.add(1, {"n": number})
 
     assert len(orders._handles) + len(orders._aliases) < 40
+
+
+@pytest.mark.parametrize("wrap", [lambda it: it, lambda it: (1, it)])
+def test_no_object_given_as_a_value_is_kept_alive(make, wrap):
+    """An exception among the attributes holds the frames it came through."""
+
+    class Failed(Exception):
+        pass
+
+    error = Failed("x")
+    gone = weakref.ref(error)
+    orders = make(Counter, "shop.orders")
+    for _ in range(2):
+        orders.add(1, {"error": wrap(error)})
+        orders.bind({"error": wrap(error)})
+    del error
+
+    assert gone() is None
 
 
 def test_secrets_in_attributes_are_not_stored(make, registry):

@@ -49,6 +49,21 @@ def clean(attributes: "Mapping[str, Any] | None") -> "dict[str, AttributeValue]"
     return kept
 
 
+def is_lasting(value: Any) -> bool:
+    """Whether keeping *value* keeps no object of the application's alive.
+
+    Example:
+        >>> is_lasting(("pro", 1, None)), is_lasting(ValueError("with a traceback"))
+        (True, False)
+
+    """
+    if value is None or isinstance(value, str | int | float):
+        return True
+    if isinstance(value, tuple):
+        return all(map(is_lasting, value))
+    return _is_member(value) or type(value).__module__ in _SPOKEN
+
+
 def merged(
     first: Attributes,
     second: "Mapping[str, Any] | None",
@@ -89,12 +104,16 @@ def _scalar(value: Any) -> Scalar:
         real = float.__float__(value)
         # NaN is unequal to itself: each one would be a series of its own.
         return real if math.isfinite(real) else float.__repr__(real)
-    # Where nobody has loaded enum, nothing is one.
-    enum = getattr(sys.modules.get("enum"), "Enum", None)
-    if enum is not None and isinstance(value, enum):
+    if _is_member(value):
         inner = value._value_
-        return _named(value) if isinstance(inner, enum) else _scalar(inner)
+        return _named(value) if _is_member(inner) else _scalar(inner)
     return _text(value)
+
+
+def _is_member(value: Any) -> bool:
+    """Whether *value* is of an enumeration; where nobody has loaded enum, none is."""
+    enum = getattr(sys.modules.get("enum"), "Enum", None)
+    return enum is not None and isinstance(value, enum)
 
 
 def _text(value: Any) -> str:

@@ -11,7 +11,7 @@ from probekit.hints import Any, ClassVar, Generic, TypeVar
 from probekit.notice import notice
 from probekit.observer import frozen
 from probekit.recorded import AttributeValue, Kind, Series
-from probekit.recording.attributes import clean, type_name
+from probekit.recording.attributes import clean, is_lasting, type_name
 from probekit.recording.handle import Handle
 from probekit.recording.registry import REGISTRY, Registry
 from probekit.recording.watch import LENGTH_LIMIT
@@ -152,34 +152,42 @@ class Instrument(ABC, Generic[B]):
             given, found = (), None
         if found is not None:
             return found
-        handle, known = self._find(clean(attributes), from_source)
-        # Other spellings of known sets are remembered too, but not without end.
-        if known and given and len(self._aliases) < 4 * self._limit:
-            self._aliases[given] = handle
-        return handle
-
-    def _find(
-        self,
-        cleaned: "dict[str, AttributeValue]",
-        from_source: bool,  # noqa: FBT001 - as above
-    ) -> "tuple[Handle, bool]":
+        cleaned = clean(attributes)
         key = frozen(cleaned)
         if not key:  # there was nothing in it that may be stored
-            return self.handle(None), True
-        known = self._handles.get(key)
-        if known is not None:
-            return known, True
+            return self.handle(None)
+        handle = self._handles.get(key) or self._new(key, cleaned, from_source)
+        # Other spellings of known sets are remembered too, but not without end, and
+        # not if that kept an object of the application's alive.
+        if (
+            handle is not self._aliases.get(OVERFLOW)
+            and len(self._aliases) < 4 * self._limit
+            and all(is_lasting(value) for _, value in given)
+            and given
+        ):
+            self._aliases[key if given == key else given] = handle
+        return handle
+
+    def _new(
+        self,
+        key: "tuple[tuple[str, AttributeValue], ...]",
+        cleaned: "dict[str, AttributeValue]",
+        from_source: bool,  # noqa: FBT001 - as above
+    ) -> Handle:
         shares, allowance = not self._own_limit, self._registry.allowance
         if len(self._handles) >= self._limit:
-            return self._overflow(), False
+            return self._overflow()
         if shares and allowance.is_used_up():
-            return self._overflow(of_process=True), False
+            return self._overflow(of_process=True)
+        stored = key
         if not from_source:  # the rules take longer to load than all of recording
-            cleaned = self._registry.scrub.attributes(cleaned)
-        made = self._make(frozen(cleaned))
+            scrubbed = frozen(self._registry.scrub.attributes(cleaned))
+            if scrubbed != key:
+                stored = scrubbed
+        made = self._make(stored)
         if shares:
             allowance.take()
-        return self._handles.setdefault(key, made), True
+        return self._handles.setdefault(key, made)
 
     def _make(self, attributes: "tuple[tuple[str, AttributeValue], ...]") -> Handle:
         return self._registry.handle(
