@@ -39,7 +39,7 @@ def test_the_watch_is_wiped_in_a_child(fork):
     """And stays set in the parent."""
     watch = Watch()
     watch.rest_for(3600)
-    text = said_by_child(fork, lambda: (watch.deadline[0], watch.room[0]))
+    text = said_by_child(fork, lambda: (watch.deadline[()], watch.room[0]))
 
     assert "(0.0, 0)" == text
     assert watch.is_resting()

@@ -427,7 +427,7 @@ def test_a_watch_without_a_page_works_the_same(monkeypatch):
     assert watch.survives_fork
     assert (True, 1) == (watch.is_resting(), watch.room[LENGTH_LIMIT - 1])
     hooks[0]["after_in_child"]()
-    assert (False, 0, 0.0) == (watch.is_resting(), watch.room[0], watch.deadline[0])
+    assert (False, 0, 0.0) == (watch.is_resting(), watch.room[0], watch.deadline[()])
 
 
 def test_a_held_watch_rests_again_as_it_was_set():
@@ -436,13 +436,13 @@ def test_a_held_watch_rests_again_as_it_was_set():
     watch.hold()
     watch.hold()
     watch.rest_for(60)
-    assert (0, 0.0) == (watch.room[0], watch.deadline[0])
+    assert (0, 0.0) == (watch.room[0], watch.deadline[()])
     watch.release()
     assert 0 == watch.room[0]
     watch.release()
 
     assert 1 == watch.room[0]
-    assert watch.deadline[0] > time.perf_counter()
+    assert watch.deadline[()] > time.perf_counter()
 
 
 def test_a_fold_at_the_end_of_the_stack_leaves_everything_as_it_was(

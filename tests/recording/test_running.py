@@ -106,7 +106,7 @@ def test_functions_with_the_wrapper_inside_their_code_are_found():
     def busy(held):
         held.wait()
 
-    registry_like = type("Gate", (), {"deadline": [float("inf")]})()
+    registry_like = type("Gate", (), {"deadline": {(): float("inf")}})()
     strands = Strands(
         gate=registry_like,
         due=bool,

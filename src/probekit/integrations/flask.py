@@ -143,7 +143,7 @@ def watched(
             exchange.status = exchange.route = exchange.error = ""
             exchange.mount = environ.get("SCRIPT_NAME", "")
             exchange.streamed = exchange.traced = False
-            if began_s > DEADLINE[0] and REGISTRY.due():
+            if began_s > DEADLINE[()] and REGISTRY.due():
                 exchange.ended_s = UNHEARD
             else:
                 exchange.ended_s = 0.0
@@ -175,7 +175,7 @@ def watched(
             exchange.end()
             return body
         exchange.environ = GONE
-        if ended_s > DEADLINE[0] and REGISTRY.due():
+        if ended_s > DEADLINE[()] and REGISTRY.due():
             ended_s = UNHEARD
         exchange.ended_s = ended_s
         return body

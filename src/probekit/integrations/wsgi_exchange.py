@@ -86,7 +86,7 @@ class Exchange(Record):
         self.mount = environ.get("SCRIPT_NAME", "")  # dispatchers inside add to it
         self.streamed = self.traced = False
         # One look at the watch for all that is recorded here, as compiled wrappers do.
-        if began_s > DEADLINE[0] and REGISTRY.due():
+        if began_s > DEADLINE[()] and REGISTRY.due():
             self.ended_s = UNHEARD  # switched off, or inside ``suppress()``
             return False
         self.ended_s = 0.0
@@ -110,7 +110,7 @@ class Exchange(Record):
             notice("wsgi-end", "probekit: a request was not recorded")
             return
         self.environ = GONE  # breaks the cycle between the two
-        if ended_s > DEADLINE[0] and REGISTRY.due():
+        if ended_s > DEADLINE[()] and REGISTRY.due():
             ended_s = UNHEARD
         self.ended_s = ended_s
         if self.traced:

@@ -21,8 +21,6 @@ from probekit.recording.template import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from probekit.recording.template import Shape
 
 _CALLS = {
@@ -39,32 +37,43 @@ class Twins:
     as the other one wanted it, which records nothing wrong: it asks the watch.
     """
 
-    __slots__ = ("_asleep", "_twins")
+    __slots__ = ("_asleep", "_codes", "_twins")
 
     def __init__(self) -> None:
         """Start awake, without twins."""
         self._asleep = False
         self._twins: dict[int, ref[FunctionType]] = {}
+        # Of those that are woven: what they do asleep, and awake.
+        self._codes: dict[int, tuple[CodeType, CodeType]] = {}
 
-    def add(self, twin: FunctionType) -> None:
-        """Take a new one."""
-        key, forget = id(twin), self._twins.pop
+    def add(self, twin: FunctionType, original: "CodeType | None" = None) -> None:
+        """Take a new one; *original* is the code that it was woven from, if it was."""
+        key, forget, forget_codes = id(twin), self._twins.pop, self._codes.pop
 
         def gone(_: object, key: int = key) -> None:
             forget(key, None)
+            forget_codes(key, None)
 
+        if original is not None:
+            self._codes[key] = original, twin.__code__
         self._twins[key] = ref(twin, gone)
         if self._asleep:
-            put_to_sleep(twin)
+            self._turn(key, twin, asleep=True)
 
     def switch(self, *, asleep: bool) -> None:
         """Put all to sleep, or wake them."""
         self._asleep = asleep
-        turn: Callable[[FunctionType], None] = put_to_sleep if asleep else wake
-        for each in list(self._twins.values()):
+        for key, each in list(self._twins.items()):
             twin = each()
             if twin is not None:
-                turn(twin)
+                self._turn(key, twin, asleep=asleep)
+
+    def _turn(self, key: int, twin: FunctionType, *, asleep: bool) -> None:
+        codes = self._codes.get(key)
+        if codes is None:
+            (put_to_sleep if asleep else wake)(twin)
+        elif twin.__code__ is codes[asleep]:  # not somebody else's
+            twin.__code__ = codes[not asleep]
 
 
 def put_to_sleep(twin: FunctionType) -> None:

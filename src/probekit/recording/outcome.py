@@ -117,7 +117,7 @@ class Outcome:
     def fail_again(self, error: Exception, started_s: float) -> None:
         """Take a failed call whose exception is counted as a problem already."""
         registry, ended_s = self.registry, perf_counter()
-        if ended_s > registry.watch.deadline[0] and registry.due():
+        if ended_s > registry.watch.deadline[()] and registry.due():
             return
         append = self._by_type.get(type(error)) or self._failed(type(error))
         append(ended_s - started_s)
@@ -169,7 +169,7 @@ def failure_of(outcome: Outcome) -> Fail:
 
     def fail(started_s: float, error: "BaseException | None" = None, /) -> None:
         ended_s = perf_counter()
-        if ended_s > deadline[0] and due():
+        if ended_s > deadline[()] and due():
             return
         if error is None:
             error = raised()
@@ -211,7 +211,7 @@ def recall_of(outcome: Outcome) -> Callable[[BaseException, float], bool]:
         ended_s = perf_counter()
         node = find(type(error))
         trace = error.__traceback__
-        if node is None or trace is None or ended_s > deadline[0]:
+        if node is None or trace is None or ended_s > deadline[()]:
             return False
         while (trace := trace.tb_next) is not None:
             node = node[1].get(id(trace.tb_frame.f_code))

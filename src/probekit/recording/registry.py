@@ -148,7 +148,7 @@ class Registry:
 
     def is_muted(self) -> bool:
         """For paths that are not hot: look at the watch, say whether to be silent."""
-        if perf_counter() > self.watch.deadline[0]:
+        if perf_counter() > self.watch.deadline[()]:
             return self.due() or suppressed()
         return not self._enabled or suppressed()
 

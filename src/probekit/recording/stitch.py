@@ -30,7 +30,7 @@ DESCRIPTION = "Duration of calls of probed functions."
 
 # Threads inside our own recording of an error. What it calls may be instrumented too
 # (parts of the standard library), and fail in its turn.
-_FAILING: "set[int]" = set()
+FAILING: "set[int]" = set()
 
 
 class Hot:
@@ -179,7 +179,7 @@ class Stitch:
 
         """
         thread = get_ident()
-        if thread in _FAILING:
+        if thread in FAILING:
             return
         outcome = self._outcomes[hot is not None]
         if outcome is not None and started_s and self._least_s is None:
@@ -191,7 +191,7 @@ class Stitch:
             if is_first and outcome.recall(error, started_s):
                 last.passed = id(error), started_s
                 return
-        _FAILING.add(thread)
+        FAILING.add(thread)
         try:
             begun_s = started_s
             if hot and not started_s:
@@ -212,7 +212,7 @@ class Stitch:
         except Exception as failure:
             notice("fail", f"an error of {self.name} was not recorded", failure)
         finally:
-            _FAILING.discard(thread)
+            FAILING.discard(thread)
 
     def fail_hot(self, error: BaseException, started_s: float) -> None:
         """The same while hot; *started_s* is 0.0 when the call was not timed."""

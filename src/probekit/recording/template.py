@@ -27,6 +27,8 @@ FREE = (
     "f",
     "clock",
     "deadline",
+    "clear",
+    "ticks",
     "due",
     "values",
     "fail",
@@ -57,6 +59,7 @@ class Shape(NamedTuple):
         varkeywords: Name after ``**``, or empty.
         judged: Whether a result is handed to ``error_if``.
         spanned: Whether a span may be opened around the call.
+        counted: Whether calls are only counted: no clock is read but at a failure.
     """
 
     flavour: Flavour
@@ -67,6 +70,7 @@ class Shape(NamedTuple):
     varkeywords: str = ""
     judged: bool = False
     spanned: bool = False
+    counted: bool = False
 
     @property
     def names(self) -> "tuple[str, ...]":
@@ -90,6 +94,7 @@ def shape_of_code(
     *,
     judged: bool,
     spanned: bool,
+    counted: bool = False,
 ) -> Shape:
     """The shape of a function with *code*; any arguments if its names are no names."""
     names = code.co_varnames
@@ -105,15 +110,18 @@ def shape_of_code(
         names[third + has_varargs] if code.co_flags & VARKEYWORDS else "",
         judged,
         spanned,
+        counted,
     )
     if all(name.isidentifier() and not iskeyword(name) for name in shape.names):
         return shape
-    return any_arguments(flavour, judged=judged, spanned=spanned)
+    return any_arguments(flavour, judged=judged, spanned=spanned, counted=counted)
 
 
-def any_arguments(flavour: Flavour, *, judged: bool, spanned: bool) -> Shape:
+def any_arguments(
+    flavour: Flavour, *, judged: bool, spanned: bool, counted: bool = False
+) -> Shape:
     """The shape of a callable whose parameters are not known."""
-    return Shape(flavour, (), (), (), "args", "kwargs", judged, spanned)
+    return Shape(flavour, (), (), (), "args", "kwargs", judged, spanned, counted)
 
 
 @lru_cache(maxsize=1024)
@@ -140,7 +148,7 @@ def source_of(shape: Shape) -> str:
                         _pk_dropped[0] += 1
                     raise
                 _pk_t1 = _pk_clock()
-                if _pk_t1 > _pk_deadline[0] and _pk_due():
+                if _pk_t1 > _pk_deadline[()] and _pk_due():
                     return _pk_r
                 _pk_values.append(_pk_t1 - _pk_t0)
                 return _pk_r
@@ -153,6 +161,9 @@ def source_of(shape: Shape) -> str:
         prefix += "_"
     text = _HEAD + _BODY[shape.flavour]
     for mark, lines in (
+        ("START", "" if shape.counted else _START),
+        ("FAIL", _FAIL_COUNTED if shape.counted else _FAIL),
+        ("DONE", _DONE_COUNTED if shape.counted else _DONE),
         ("OPEN", _OPEN if shape.spanned else ""),
         ("CLOSE_FAILED", _CLOSE_FAILED if shape.spanned else ""),
         ("CLOSE", _CLOSE if shape.spanned else ""),
@@ -206,7 +217,7 @@ def make(@FREE):
 _FAILED = """\
         except:
             try:
-                @_fail(@_t0)
+                @FAIL
             except @_Exception:
                 @_t0 = None
                 @_dropped[0] += 1
@@ -214,13 +225,40 @@ _FAILED = """\
             raise
 """
 
+_START = """\
+        @_t0 = @_clock()
+"""
+
+_FAIL = """\
+        @_fail(@_t0)
+"""
+
+# A counted call does not know when it began. From its failure on the wrapper says, as
+# any other does, that it has taken this exception; see ``problems``.
+_FAIL_COUNTED = """\
+        @_t0 = @_clock()
+                @_fail(0.0)
+"""
+
 _DONE = """\
         @_t1 = @_clock()
         @CLOSE
-        if @_t1 > @_deadline[0] and @_due():
+        if @_t1 > @_deadline[()] and @_due():
             return@RESULT
         @RECORD
         return@RESULT
+"""
+
+# A step of the loop is a count in C, without a call: no stack is needed for it.
+_DONE_COUNTED = """\
+        if not @_clear[()] and @_due():
+            return@RESULT
+        for @_n in @_ticks:
+            return@RESULT
+"""
+
+_END = """\
+        @DONE
     return wrapper
 """
 
@@ -251,9 +289,9 @@ def _straight(definition: str, call: str) -> str:
     return (
         f"    {definition} wrapper(@PARAMETERS):\n"
         "        @OPEN\n"
-        "        @_t0 = @_clock()\n"
+        "        @START\n"
         "        try:\n"
-        f"            @_r = {call}\n" + _FAILED + _DONE
+        f"            @_r = {call}\n" + _FAILED + _END
     )
 
 
@@ -265,7 +303,7 @@ _ASYNC_GENERATOR = (
     """\
     async def wrapper(@PARAMETERS):
         @OPEN
-        @_t0 = @_clock()
+        @START
         @_x = None
         try:
             @_g = @_f(@ARGUMENTS)
@@ -287,7 +325,7 @@ _ASYNC_GENERATOR = (
                     @_x = None
 """
     + _FAILED
-    + _DONE
+    + _END
 )
 
 _BODY: "dict[Flavour, str]" = {

@@ -37,15 +37,17 @@ class Gate:
     Attributes:
         registry: Where calls are recorded.
         deadline: The watch's.
+        clear: The watch's.
         missed: Takes something where the stack had no room to record an error.
     """
 
-    __slots__ = ("_missed", "deadline", "missed", "registry")
+    __slots__ = ("_missed", "clear", "deadline", "missed", "registry")
 
     def __init__(self, registry: "Registry") -> None:
         """Look at *registry*'s watch."""
         self.registry = registry
         self.deadline = registry.watch.deadline
+        self.clear = registry.watch.clear
         self._missed: list[float] = []
         self.missed = self._missed.append
 

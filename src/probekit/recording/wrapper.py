@@ -7,7 +7,7 @@ interpreter specialises it for the one function it calls.
 
 import functools
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from time import perf_counter
 from types import CodeType, FunctionType, coroutine
 
@@ -45,8 +45,9 @@ def timed(
     *,
     error_if: "Callable[[Any], object] | None" = None,
     span: "Opener | None" = None,
+    ticks: "Iterator[int] | None" = None,
 ) -> FunctionType:
-    """Return the timed twin of *function*.
+    """Return the timed twin of *function*, or its counted one.
 
     Defaults are the same objects as at decoration; later changes of the twin's
     ``__defaults__`` count, later changes of the original's do not.
@@ -58,10 +59,16 @@ def timed(
         error_if: Judges a result; true makes the call an error.
         span: Opens a span, told whether it may become the current one; its result
             closes it.
+        ticks: When given, calls are only counted: each that ends well takes one step
+            of it, which has no end.
 
     """
     flavour = flavour_of(function)
-    switches = {"judged": error_if is not None, "spanned": span is not None}
+    switches = {
+        "judged": error_if is not None,
+        "spanned": span is not None,
+        "counted": ticks is not None,
+    }
     code = getattr(function, "__code__", None)
     if isinstance(function, FunctionType) and isinstance(code, CodeType):
         shape = shape_of_code(code, flavour, **switches)
@@ -75,6 +82,8 @@ def timed(
         "f": function,
         "clock": perf_counter,
         "deadline": registry.watch.deadline,
+        "clear": registry.watch.clear,
+        "ticks": ticks,
         "due": registry.due,
         "values": outcome.values,
         "fail": outcome.fail,
@@ -90,7 +99,7 @@ def timed(
     namespace: dict[str, Any] = {}
     exec(factory_of(shape), namespace)  # noqa: S102 - our own text, see template.py
     twin: FunctionType = namespace["make"](*(parts[name] for name in FREE))
-    twin = _dressed(twin, function)
+    twin = dressed(twin, function)
     registry.twins.add(twin)
     return twin
 
@@ -124,7 +133,7 @@ def _has_code(function: Any, flag: int) -> bool:
     return isinstance(code, CodeType) and bool(code.co_flags & flag)
 
 
-def _dressed(twin: FunctionType, function: Function) -> FunctionType:
+def dressed(twin: FunctionType, function: Function) -> FunctionType:
     """Give *twin* the looks of *function*."""
     name = getattr(function, "__name__", None) or type(function).__name__
     if isinstance(name, str):

@@ -99,7 +99,7 @@ class ProbekitMiddleware:
             visit.request, visit.tally = request, None
             visit.status = visit.route = visit.error = visit.mount = ""
             visit.streamed = visit.traced = False
-            if began_s > DEADLINE[0] and REGISTRY.due():
+            if began_s > DEADLINE[()] and REGISTRY.due():
                 visit.ended_s = UNHEARD
             else:
                 visit.ended_s = 0.0
@@ -129,7 +129,7 @@ class ProbekitMiddleware:
             visit.protocol = environ.get("SERVER_PROTOCOL", "")
             environ.pop(KEY, None)
             visit.environ, visit.request = GONE, None
-            if ended_s > DEADLINE[0] and REGISTRY.due():
+            if ended_s > DEADLINE[()] and REGISTRY.due():
                 ended_s = UNHEARD
             visit.ended_s = ended_s
             if visit.tally is not None:

@@ -35,7 +35,7 @@ def make():
                 @missed({p}_t0)
             raise
         {p}_t1 = @clock()
-        if {p}_t1 > @gate.deadline[0] and @due():
+        if {p}_t1 > @gate.deadline[()] and @due():
             return {p}_r
         {slow}
         @append({p}_t1 - {p}_t0)

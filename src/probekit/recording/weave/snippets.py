@@ -18,7 +18,7 @@ from probekit.recording.weave.strands import TIMED_EVERY, Strands
 
 STACK_MORE = 8  # values that woven code adds to the function's own at most
 CONSTANTS = (
-    "zero",
+    "only",
     "mask",
     "untimed",
     "crowded",
@@ -28,6 +28,7 @@ CONSTANTS = (
     "fail",
     "missed",
     "tick",
+    "ticks",
     "slow",
     "slow_s",
     "gate",  # the last one: woven code is known by it
@@ -42,7 +43,7 @@ _IF = "POP_JUMP_FORWARD_IF_" if _HAS_PRECALL else "POP_JUMP_IF_"
 
 def constants(strands: Strands) -> "tuple[object, ...]":
     """What woven code loads, in the order of :data:`CONSTANTS`."""
-    return (0, TIMED_EVERY - 1, 0.0, RecursionError, *_of_strands(strands))
+    return ((), TIMED_EVERY - 1, 0.0, RecursionError, *_of_strands(strands))
 
 
 class Kind(NamedTuple):
@@ -52,11 +53,18 @@ class Kind(NamedTuple):
         hot: Times one call of many.
         slow: Tells slow calls.
         wide: More than 256 constants or names: all our places take two bytes.
+        counted: Counts and times nothing.
     """
 
     hot: bool
     slow: bool
     wide: bool
+    counted: bool = False
+
+    @property
+    def name(self) -> str:
+        """The one that is looked up at the gate."""
+        return "clear" if self.counted else "deadline"
 
 
 class Rescued(NamedTuple):
@@ -210,7 +218,9 @@ class _Piece:
 @lru_cache
 def _prologue(kind: Kind) -> _Piece:
     piece = _Piece(kind)
-    if kind.hot:
+    if kind.counted:
+        piece.load("untimed")
+    elif kind.hot:
         piece.call("tick")
         piece.load("mask")
         piece.emit("BINARY_OP", _AND)
@@ -228,6 +238,19 @@ def _prologue(kind: Kind) -> _Piece:
 @lru_cache
 def _epilogue(kind: Kind) -> _Piece:
     piece = _Piece(kind)
+    if kind.counted:
+        piece.load("gate")
+        piece.attribute()
+        piece.load("only")
+        piece.emit("BINARY_SUBSCR")
+        resting = piece.jump_if(truth=True)
+        piece.guarded_call("due", (), "unheard", depth=2)
+        heard = piece.jump_if(truth=False)
+        _return_unrecorded(piece)
+        piece.land(heard)
+        piece.land(resting)
+        _count(piece)
+        return piece
     if kind.hot:
         piece.emit("COPY", 2)
         timed = piece.jump_if(truth=True)
@@ -237,7 +260,7 @@ def _epilogue(kind: Kind) -> _Piece:
     piece.emit("COPY", 1)
     piece.load("gate")
     piece.attribute()
-    piece.load("zero")
+    piece.load("only")
     piece.emit("BINARY_SUBSCR")
     in_time = piece.compare(">")
     piece.guarded_call("due", (), "late", depth=3)
@@ -254,13 +277,19 @@ def _epilogue(kind: Kind) -> _Piece:
 @lru_cache
 def _rescues(kind: Kind) -> "tuple[_Piece, dict[str, int]]":
     piece = _Piece(kind)
-    doors = {"late": piece.here()}  # [start, result, end, exception]
-    piece.forgive()
-    piece.emit("SWAP", 2)
-    _record(piece, kind)
-    doors["unslow"] = piece.here()  # [result, duration, exception]
-    piece.forgive()
-    _append(piece)
+    doors: dict[str, int] = {}
+    if kind.counted:
+        doors["unheard"] = piece.here()  # [start, result, exception]
+        piece.forgive()
+        _count(piece)
+    else:
+        doors["late"] = piece.here()  # [start, result, end, exception]
+        piece.forgive()
+        piece.emit("SWAP", 2)
+        _record(piece, kind)
+        doors["unslow"] = piece.here()  # [result, duration, exception]
+        piece.forgive()
+        _append(piece)
     doors["failed"] = piece.here()  # [start, exception]
     piece.guarded_call("fail", (3, 5), "crowded", depth=2)
     piece.emit("POP_TOP")
@@ -278,6 +307,19 @@ def _return_unrecorded(piece: _Piece) -> None:
     piece.emit("SWAP", 2)
     piece.emit("POP_TOP")
     piece.emit("RETURN_VALUE")
+
+
+def _count(piece: _Piece) -> None:
+    """``[start, result]`` to the return.
+
+    The iterator has no end, so that the loop it begins is never left. Unlike a call
+    it needs no stack, and nothing can come in between its two halves.
+    """
+    piece.load("ticks")
+    piece.emit("FOR_ITER")
+    piece.emit("POP_TOP")
+    piece.emit("POP_TOP")
+    _return_unrecorded(piece)
 
 
 def _record(piece: _Piece, kind: Kind) -> None:

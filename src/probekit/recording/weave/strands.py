@@ -1,6 +1,6 @@
 """What is woven into a function: the objects that its code calls."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
@@ -14,7 +14,7 @@ class Strands:
     rarely called.
 
     Attributes:
-        gate: Has ``deadline``, of which item 0 is the time before which there is
+        gate: Has ``deadline``, whose item ``()`` is the time before which there is
             nothing to do but append.
         due: Called after that time; says whether the call is not to be recorded.
         append: Takes the duration of a call without an exception, seconds.
@@ -24,6 +24,9 @@ class Strands:
         tick: When given, the code is of the hot kind: ``tick`` is called at each
             start, and only when the low bits of what it returns are all zero is the
             call timed. ``fail`` gets 0.0 as the start of a call that is not timed.
+        ticks: When given, the code is of the counted kind, which reads no clock: each
+            call that ends well takes one step of this endless iterator, asks ``due``
+            first unless ``gate.clear[()]`` is true, and ``fail`` gets 0.0.
         slow: When given, takes the duration of calls of at least ``slow_s`` seconds.
         slow_s: See there.
     """
@@ -35,6 +38,7 @@ class Strands:
     missed: Callable[[float], object]
     clock: Callable[[], float] = perf_counter
     tick: "Callable[[], int] | None" = None
+    ticks: "Iterator[int] | None" = None
     slow: "Callable[[float], object] | None" = None
     slow_s: float = 0.0
 

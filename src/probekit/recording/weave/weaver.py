@@ -66,6 +66,7 @@ def weave(code: CodeType, strands: Strands) -> CodeType:
         strands.tick is not None,
         strands.slow is not None,
         max(len(code.co_consts), len(code.co_names)) > _NARROW,
+        strands.ticks is not None,
     )
     text = _woven(
         _Form(
@@ -81,7 +82,7 @@ def weave(code: CodeType, strands: Strands) -> CodeType:
     woven_code: CodeType = replace(
         co_code=text.code,
         co_consts=code.co_consts + constants(strands),
-        co_names=(*code.co_names, "deadline"),
+        co_names=(*code.co_names, kind.name),
         co_stacksize=code.co_stacksize + STACK_MORE,
         co_linetable=text.lines,
         co_exceptiontable=text.guards,
