@@ -90,8 +90,11 @@ class Drain(Protocol):
 class Journal(Protocol):
     """Where a process puts its harvests so that they survive it."""
 
-    def append(self, harvest: Harvest, *, ship_now: bool = False) -> None:
+    def append(self, harvest: Harvest, *, ship_now: bool = False) -> "tuple[str, int]":
         """Write one frame; on return it survives the death of the process.
+
+        Returns:
+            Where it ends: segment name and offset.
 
         Raises:
             OSError: The frame was not written; the harvest is still the caller's.

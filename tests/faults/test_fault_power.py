@@ -18,6 +18,7 @@ from probekit.ports import DeliveryContract
 pytestmark = [pytest.mark.e2e, pytest.mark.faults]
 
 SYNC_S = 0.3  # in the place of 3.5
+LONG = os.environ.get("PROBEKIT_FAULTS") == "long"
 MOST_S = 3.0  # a second for the leader's reading, one for a busy machine
 
 BUSY = f"""
@@ -26,7 +27,7 @@ from probekit.delivery import term
 term.SYNC_S = {SYNC_S}
 segments.SegmentWriter.__init__.__kwdefaults__["limit_bytes"] = 20_000
 segments._DEFINITIONS_SHARE = 0
-configure(interval_s=float(sys.argv[5]))
+configure(interval_s=float(sys.argv[5]), sync_durable=bool(int(sys.argv[6])))
 say("ready")
 for n in range(60_000):
     operation(n, durable=n % 10 == 0)
@@ -93,11 +94,47 @@ def test_power_loss_costs_the_last_seconds_and_nothing_before(
 
     The receiver is down; segments are small.
     """
+    losses, _, kept = lost_at_cuts(scene, power, rng, interval_s, sync_durable=False)
+    oldest_s = max((s for ages_s in losses for s in ages_s.values()), default=0.0)
+    measured(
+        f"{len(losses)} cuts, synced each {SYNC_S} s: lost the last {oldest_s:.1f} s"
+    )
+
+    assert 0 < kept
+    assert oldest_s <= MOST_S
+
+
+@pytest.mark.row("D10")
+@pytest.mark.parametrize("interval_s", [60.0, 0.5] if LONG else [0.5])
+def test_with_the_switch_power_loss_costs_no_durable_event(
+    scene, power, rng, measured, interval_s
+):
+    """At no cut is one missing that had returned."""
+    losses, durable, kept = lost_at_cuts(
+        scene, power, rng, interval_s, sync_durable=True
+    )
+    lost = [sorted(ages_s.keys() & durable) for ages_s in losses]
+    measured(
+        f"{len(losses)} cuts, sync_durable: lost {sum(map(len, lost))} durable events"
+    )
+
+    assert 0 < kept
+    assert [[]] * len(losses) == lost
+
+
+def lost_at_cuts(scene, power, rng, interval_s, *, sync_durable):
+    """Cut the power again and again while a process records.
+
+    Returns:
+        For each cut {operation that had returned and is lost: how long ago it did,
+        seconds}; which operations were durable; how many events the last disk holds.
+    """
     shadow = scene.folder / "shadow"
     shadow.mkdir()
     process = scene.start(
         BUSY,
         interval_s,
+        int(sync_durable),
         environment={
             "LD_PRELOAD": str(power),
             "FAULTPOWER_PATH": "/state/buffer.db",
@@ -106,7 +143,7 @@ def test_power_loss_costs_the_last_seconds_and_nothing_before(
     )
     assert process.stdout.readline() == "» ready\n"
     cuts = []
-    for turn in range(200 if os.environ.get("PROBEKIT_FAULTS") == "long" else 10):
+    for turn in range(200 if LONG else 10):
         time.sleep(rng.uniform(0.2, 0.7))  # the moment itself
         process.send_signal(signal.SIGSTOP)
         os.waitpid(process.pid, os.WUNTRACED)  # until then it still writes
@@ -117,7 +154,7 @@ def test_power_loss_costs_the_last_seconds_and_nothing_before(
     scene.finish(process, code=-signal.SIGKILL)
     truth = scene.truth(process.who)
     finished = truth.finished
-    oldest_s, at_the_end = 0.0, 0
+    losses, at_the_end = [], 0
     for turn, cut_ns in enumerate(cuts):
         folder = scene.folder / f"disk-{turn}"
         folder.mkdir(mode=0o700)
@@ -134,13 +171,7 @@ def test_power_loss_costs_the_last_seconds_and_nothing_before(
         for kind in (truth.durable, truth.plain()):
             kept = kind & set(found)
             assert not lost & kind or min(lost & kind) > max(kept, default=-1)
-        ages_s = [(cut_ns - finished[n]) / 1e9 for n in lost]
-        oldest_s = max([oldest_s, *ages_s])
+        losses.append({n: (cut_ns - finished[n]) / 1e9 for n in lost})
         at_the_end = len(found)
         shutil.rmtree(folder)
-    measured(
-        f"{len(cuts)} cuts, synced each {SYNC_S} s: lost the last {oldest_s:.1f} s"
-    )
-
-    assert 0 < at_the_end
-    assert oldest_s <= MOST_S
+    return losses, truth.durable, at_the_end

@@ -69,6 +69,7 @@ def test_none_and_no_exporters_mean_not_given():
         ("PROBEKIT_FLUSH_INTERVAL_S", "1", "flush_interval_s", 1.0),
         ("PROBEKIT_HOST_METRICS", "0", "host_metrics", False),
         ("PROBEKIT_HOST_METRICS", "yes", "host_metrics", True),
+        ("PROBEKIT_SYNC_DURABLE", "1", "sync_durable", True),
         ("PROBEKIT_SHIPPER", "external", "shipper", "external"),
         ("PROBEKIT_TRACES", "0.25", "traces", 0.25),
         ("PROBEKIT_INSTRUMENT", "shop.*, cart", "instrument", ("shop.*", "cart")),

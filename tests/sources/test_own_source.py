@@ -27,6 +27,7 @@ class Governed:
     level = 2
     cpu_ratio = 0.005
     last = Reading(1.0, 4096, 1000)
+    unsynced = None
 
 
 def said(observer):
@@ -60,6 +61,20 @@ def test_a_process_says_what_probekit_costs():
         ("probekit.overhead.disk.io",): 1000,
     } == first
     assert 500 == said(observer)["probekit.overhead.disk.io",]
+
+
+def test_where_durable_events_are_synced_it_says_how_many_were_not():
+    """A number from the first on, so that none can be told from not asked."""
+    governed, observer = Governed(), Observer()
+    source = overhead_source(governed)
+    governed.unsynced = 0
+    source(observer)
+    first = said(observer)
+    governed.unsynced = 3
+    source(observer)
+
+    assert 0 == first["probekit.durable.unsynced",]
+    assert 3 == said(observer)["probekit.durable.unsynced",]
 
 
 def told(store, signal):

@@ -63,6 +63,7 @@ def configure(
     flush_interval_s: "float | None" = None,
     host_metrics: "bool | None" = None,
     own_metrics: "bool | None" = None,
+    sync_durable: "bool | None" = None,
     traces: Any = None,
     shipper: "str | None" = None,
     retention: Any = None,
@@ -89,6 +90,9 @@ def configure(
         host_metrics: Whether to sample the host; default yes.
         own_metrics: Whether to tell what probekit costs and how its buffer is;
             default yes.
+        sync_durable: Whether an event with ``durable=True`` returns only when it is on
+            the disk, safe from power loss; default no. It costs a sync of the disk
+            each, and at most a second.
         traces: Share of traces recorded, 0 to 1, or a policy (``probekit.tracing``);
             default none.
         shipper: ``"thread"`` (default) ships from one of the application's processes,
@@ -122,6 +126,7 @@ def configure(
         flush_interval_s=flush_interval_s,
         host_metrics=host_metrics,
         own_metrics=own_metrics,
+        sync_durable=sync_durable,
         traces=traces,
         shipper=shipper,
         retention=retention,

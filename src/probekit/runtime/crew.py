@@ -14,11 +14,13 @@ from probekit.buffer.progress import Progress
 from probekit.buffer.status import BufferStatus
 from probekit.delivery.leader import Leader
 from probekit.errors import BufferBusy
+from probekit.model import Harvest
 from probekit.ports import Exporter
 from probekit.runtime.outlook import Outlook
 from probekit.runtime.parts import Places, build_office, build_store, silence
 
 if TYPE_CHECKING:
+    from probekit.buffer.journal.prompt import PromptSync
     from probekit.buffer.store import Store
     from probekit.delivery.courier import Ledger
     from probekit.delivery.meter import CpuMeter
@@ -48,6 +50,8 @@ class Crew:
         may_lead: bool,
         on_unusable: Callable[[Exception], None],
         meter: "CpuMeter | None" = None,
+        may_thread: bool = True,
+        on_unsynced: Callable[[], None] = lambda: None,
     ) -> None:
         """Build the parts; nothing is opened or started.
 
@@ -58,6 +62,8 @@ class Crew:
             may_lead: Whether this process may ever open the buffer for writing.
             on_unusable: Told by the leader that the buffer cannot be used.
             meter: Told what our threads cost.
+            may_thread: Whether this process may start threads.
+            on_unsynced: Called for each durable event that is written but not synced.
 
         """
         self.places = places
@@ -80,6 +86,21 @@ class Crew:
             )
             self.leader = Leader(self._office, on_unusable=on_unusable)
         self.outlook = Outlook(places, self._store)
+        self._prompt: PromptSync | None = None
+        if settings.sync_durable and places is not None:
+            self._prompt = _prompt(places, on_unsynced, may_thread=may_thread)
+
+    def write(self, harvest: Harvest) -> None:
+        """Write what is durable now; with ``sync_durable``, onto the disk.
+
+        Raises:
+            OSError: It is not written. One that is written and could not be synced
+                is told and counted, and no error: trying again would repeat it.
+
+        """
+        segment, _ = self.journal.append(harvest)
+        if self._prompt is not None:
+            self._prompt.cover(segment)
 
     def occupy(self) -> None:
         """Open the buffer now, so that one nobody can use is told at once.
@@ -150,6 +171,14 @@ class Crew:
                 self._office.lock.abandon()
             self._office.bell.close()
             self._store.abandon()
+
+
+def _prompt(
+    places: Places, on_unsynced: Callable[[], None], *, may_thread: bool
+) -> "PromptSync":
+    from probekit.buffer.journal.prompt import PromptSync
+
+    return PromptSync(places.journal, may_thread=may_thread, missed=on_unsynced)
 
 
 def _segments(places: "Places | None") -> SegmentWriter:

@@ -25,6 +25,8 @@ class Overhead:
 
     Attributes:
         meter: Add up here what threads of ours cost.
+        unsynced: Durable events that were written and could not be synced; None
+            where nobody asked for that.
 
     Threads:
         The pump's; attributes may be read by any.
@@ -39,6 +41,7 @@ class Overhead:
     ) -> None:
         """Begin without anything to govern."""
         self.meter = CpuMeter()
+        self.unsynced = 0 if settings.sync_durable else None
         self._budget = Budget(
             settings.limits.cpu_ratio,
             settings.limits.memory_bytes,
@@ -52,6 +55,7 @@ class Overhead:
         """Begin anew: in a forked child, which has used nothing yet."""
         self.release()
         self.meter = CpuMeter()
+        self.unsynced = self.unsynced and 0
 
     def govern(
         self, pump: "Pump", journal: "Callable[[], SegmentWriter | MemoryJournal]"
@@ -66,6 +70,10 @@ class Overhead:
         self._governor = Governor(
             self._budget, savings, read, self._tell, clock=self._clock
         )
+
+    def missed_sync(self) -> None:
+        """Count a durable event that could not be synced; one thread at a time."""
+        self.unsynced = (self.unsynced or 0) + 1
 
     def turn(self) -> None:
         """Look, if it is time."""

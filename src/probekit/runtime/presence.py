@@ -95,6 +95,8 @@ class Presence:
             may_lead=leads_here and not self._tainted,
             on_unusable=self._fall_back,
             meter=self._overhead.meter,
+            may_thread=not self._tainted,
+            on_unsynced=self._overhead.missed_sync,
         )
 
     def _make_pump(self) -> Pump:
@@ -239,7 +241,7 @@ class Presence:
 
         """
         self._belong()
-        self._crew.journal.append(harvest)
+        self._crew.write(harvest)
 
     def flush(self, timeout_s: float) -> bool:
         """See ``probekit.flush``."""

@@ -52,6 +52,7 @@ VARIABLES: "dict[str, tuple[str, Callable[[str], object]]]" = {
     "flush_interval_s": ("PROBEKIT_FLUSH_INTERVAL_S", number),
     "host_metrics": ("PROBEKIT_HOST_METRICS", switch),
     "own_metrics": ("PROBEKIT_OWN_METRICS", switch),
+    "sync_durable": ("PROBEKIT_SYNC_DURABLE", switch),
     "shipper": ("PROBEKIT_SHIPPER", str),
     "traces": ("PROBEKIT_TRACES", number),
     "disabled": ("PROBEKIT_DISABLE", switch),

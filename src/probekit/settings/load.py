@@ -23,6 +23,7 @@ RULES: "dict[str, Callable[[object], Any]]" = {
     "flush_interval_s": rules.seconds(0.01, 60.0),
     "host_metrics": rules.switch,
     "own_metrics": rules.switch,
+    "sync_durable": rules.switch,
     "traces": rules.traces,
     "shipper": rules.shipper,
     "retention": rules.retention,

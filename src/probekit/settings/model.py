@@ -84,6 +84,8 @@ class Settings:
             what a ``kill -9`` may cost.
         host_metrics: Whether the leader samples the host.
         own_metrics: Whether probekit tells what it costs and how its buffer is.
+        sync_durable: Whether a durable event is on the disk, and not only in the
+            kernel, when it returns; what power loss may cost.
         traces: Share of traces kept, 0 to 1, or a policy object; None for no traces.
         shipper: Who ships: a thread, a child process, or ``probekit ship``.
         retention: How much the buffer may keep.
@@ -102,6 +104,7 @@ class Settings:
     flush_interval_s: float = 0.2
     host_metrics: bool = True
     own_metrics: bool = True
+    sync_durable: bool = False
     traces: Any = None
     shipper: Shipper = "thread"
     retention: Retention = field(default_factory=Retention)

@@ -42,6 +42,10 @@ class Governed(Protocol):
     def last(self) -> Used:
         """The last reading."""
 
+    @property
+    def unsynced(self) -> "int | None":
+        """Durable events that could not be synced; None where none is to be."""
+
 
 class OverheadSource:
     """Says what probekit costs in this process."""
@@ -62,6 +66,14 @@ class OverheadSource:
         observer.total(
             f"{name}.disk.io", used.written_bytes, whose, unit="By", since_start=True
         )
+        if governor.unsynced is not None:
+            observer.total(
+                "probekit.durable.unsynced",
+                governor.unsynced,
+                whose,
+                unit="{event}",
+                since_start=True,
+            )
 
 
 class BufferSource:

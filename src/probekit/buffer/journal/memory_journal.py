@@ -31,8 +31,8 @@ class MemoryJournal(Journal):
         self._lock = threading.RLock()  # a signal handler may append meanwhile
         self._pid = os.getpid()
 
-    def append(self, harvest: Harvest, *, ship_now: bool = False) -> None:
-        """Queue one harvest.
+    def append(self, harvest: Harvest, *, ship_now: bool = False) -> "tuple[str, int]":
+        """Queue one harvest; its place, as of :meth:`position`.
 
         Raises:
             OSError: The queue is full, or there is a file to write to by now; the
@@ -52,6 +52,7 @@ class MemoryJournal(Journal):
                 )
             self._queue.append((harvest, ship_now, time.time_ns()))
             self._written += 1
+            return MEMORY_SEGMENT, self._written
 
     def take(self) -> "list[tuple[Harvest, bool, int]]":
         """All that waits: (harvest, ship now, wall time in nanoseconds)."""

@@ -62,7 +62,7 @@ class SegmentWriter(Journal):
         *,
         ship_now: bool = False,
         wall_ns: "int | None" = None,
-    ) -> None:
+    ) -> "tuple[str, int]":
         """Write one frame; on return it survives ``kill -9``.
 
         Args:
@@ -70,11 +70,15 @@ class SegmentWriter(Journal):
             ship_now: Ask the leader to deliver it at once.
             wall_ns: When it was recorded, if that is a while ago; nanoseconds.
 
+        Returns:
+            Where it ends: segment name and offset.
+
         Raises:
             OSError: Not written; the harvest is still the caller's.
 
         """
-        self._own().append(harvest, frames.SHIP_NOW if ship_now else 0, wall_ns)
+        flags = frames.SHIP_NOW if ship_now else 0
+        return self._own().append(harvest, flags, wall_ns)
 
     @property
     def written_bytes(self) -> int:
@@ -131,7 +135,7 @@ class _Stream:
         harvest: Harvest,
         flags: int,
         wall_ns: "int | None" = None,
-    ) -> None:
+    ) -> "tuple[str, int]":
         me = threading.get_ident()
         if self._holder == me:
             raise BlockingIOError("an append of this thread is under way")
@@ -139,12 +143,14 @@ class _Stream:
             raise BlockingIOError("another append takes too long")
         try:
             self._holder = me
-            self._append(harvest, flags, wall_ns)
+            return self._append(harvest, flags, wall_ns)
         finally:
             self._holder = 0
             self._lock.release()
 
-    def _append(self, harvest: Harvest, flags: int, wall_ns: "int | None") -> None:
+    def _append(
+        self, harvest: Harvest, flags: int, wall_ns: "int | None"
+    ) -> "tuple[str, int]":
         segment, size_bytes = self._writable()
         if harvest.series is not self._table:  # ids of another table mean other series
             self._defined.clear()
@@ -158,7 +164,8 @@ class _Stream:
         self._defined |= new
         if definitions:
             self._defined_bytes += len(data)
-        self.position = (segment.name, size_bytes + len(data))
+        self.position = end = (segment.name, size_bytes + len(data))
+        return end
 
     def _encode(
         self,

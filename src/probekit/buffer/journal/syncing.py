@@ -39,13 +39,33 @@ class Syncer:
         fresh = grown.keys() - self._synced.keys()
         for name, size in grown.items():
             if self._synced.get(name, 0) < size:
-                _sync_path(self._folder / name, _sync)
+                sync_segment(self._folder, name)
                 self._synced[name] = size
-        if fresh:
-            _sync_path(self._folder, os.fsync)
-        if not self._is_placed:
-            _sync_path(self._folder.parent, os.fsync)
+        if fresh or not self._is_placed:
+            sync_places(self._folder, everywhere=not self._is_placed)
             self._is_placed = True
+
+
+def sync_segment(folder: Path, name: str) -> None:
+    """Bring all of one segment onto the disk; one that is gone was folded.
+
+    Raises:
+        OSError: The disk refuses.
+
+    """
+    _sync_path(folder / name, _sync)
+
+
+def sync_places(folder: Path, *, everywhere: bool) -> None:
+    """Bring the names in *folder* onto the disk; *everywhere*: its own name too.
+
+    Raises:
+        OSError: The disk refuses.
+
+    """
+    _sync_path(folder, os.fsync)
+    if everywhere:
+        _sync_path(folder.parent, os.fsync)
 
 
 def _sync_path(path: Path, sync: "Callable[[int], None]") -> None:
