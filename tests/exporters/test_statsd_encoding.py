@@ -53,6 +53,25 @@ def test_numbers_have_the_sign_that_the_server_needs():
     )
 
 
+@pytest.mark.parametrize(
+    "value, text",
+    [
+        (0.0, b"0"),
+        (-0.0, b"0"),
+        (7, b"7"),
+        (0.5, b"0.5"),
+        (999.0, b"999"),
+        (1000.0, b"1000"),
+        (2.0**53, b"9007199254740992.0"),
+    ],
+)
+def test_a_count_is_told_alike_the_first_time_and_ever_after(value, text):
+    counter = Series("c", "counter")
+
+    for _ in range(2):
+        assert [b"c:" + text + b"|c"] == chunks(Point(counter, value))
+
+
 def test_seconds_become_milliseconds_and_other_units_stay():
     one = Histogram.of([0.25])
 

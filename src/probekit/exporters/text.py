@@ -49,6 +49,17 @@ def number(value: float) -> "int | float":
     return value
 
 
+def encodable(text: str) -> str:
+    r"""*text* with a question mark for each half of a surrogate pair.
+
+    Example:
+        >>> encodable("ü\ud800")
+        'ü?'
+
+    """
+    return text.encode("utf-8", "replace").decode()
+
+
 def word(value: AttributeValue) -> str:
     """An attribute's value as one text; the parts of a list joined by semicolons.
 

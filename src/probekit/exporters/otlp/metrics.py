@@ -212,15 +212,15 @@ class MetricsEncoder:
         end = b"\x19" + moment(window.end_unix_ns)
         both = b"\x11" + moment(window.start_unix_ns) + end
         began = b"\x11" + moment(min(began_unix_ns, window.start_unix_ns)) + end
-        place_of = self._places.of
-        for point in window.points:
-            place, value, total = place_of(point), point.value, point.total
+        points = window.points
+        for point, place in zip(points, self._places.each(points), strict=True):
+            value, total = point.value, point.total
             if isinstance(value, Histogram):
                 more = exemplars(examples, point.series, window) if examples else b""
                 if self._cumulative and isinstance(total, Histogram):
-                    metrics[place.level].append(_histogram(place, total, began, more))
+                    metrics[place.level] += _histogram(place, total, began, more)
                 else:
-                    metrics[place.delta].append(_histogram(place, value, both, more))
+                    metrics[place.delta] += _histogram(place, value, both, more)
                 continue
             level: float | Histogram | None
             level = value if place.kind == "gauge" else None
@@ -229,15 +229,21 @@ class MetricsEncoder:
             ):
                 level = total
             if level is None or isinstance(level, Histogram):
-                number = both + _pack_number(_AS_DOUBLE, value)
-                metrics[place.delta].append(
-                    place.delta_head + number + place.attributes
+                number = _pack_number(_AS_DOUBLE, value)
+                metrics[place.delta] += (
+                    place.delta_head,
+                    both,
+                    number,
+                    place.attributes,
                 )
             else:
                 times = end if place.kind == "gauge" else began
-                number = times + _pack_number(_AS_DOUBLE, level)
-                metrics[place.level].append(
-                    place.level_head + number + place.attributes
+                number = _pack_number(_AS_DOUBLE, level)
+                metrics[place.level] += (
+                    place.level_head,
+                    times,
+                    number,
+                    place.attributes,
                 )
 
     def _place(self, series: Series) -> Place:
@@ -290,14 +296,16 @@ def bounds_for(series: Series) -> "tuple[float, ...]":
 
 def _histogram(
     place: Place, histogram: Histogram, both: bytes, more: bytes = b""
-) -> bytes:
+) -> "tuple[bytes, ...]":
+    """The pieces of one point."""
     cut = place.cut
     if cut is None:
         raise TypeError(f"a {place.kind} cannot hold a histogram")
-    content = both + cut.figures(histogram) + place.attributes
+    figures = cut.figures(histogram)
     if not histogram.count:  # without values there is no smallest and largest
-        return length_delimited(1, content)
+        return (length_delimited(1, both + figures + place.attributes),)
     edges = _pack_edges(0x59, histogram.min, 0x61, histogram.max)
     if more:
-        return length_delimited(1, content + more + edges)
-    return place.delta_head + content + edges
+        content = both + figures + place.attributes + more + edges
+        return (length_delimited(1, content),)
+    return place.delta_head, both, figures, place.attributes, edges

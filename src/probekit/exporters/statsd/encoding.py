@@ -33,7 +33,7 @@ from probekit.exporters.statsd.events import (
     TAG_VALUE,
     event_lines,
 )
-from probekit.exporters.text import number, word
+from probekit.exporters.text import encodable, number, word
 from probekit.histogram import Histogram
 from probekit.model import Batch, Point, Series
 
@@ -49,11 +49,19 @@ _MS_PER = {"s": 1000.0}
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """What never changes of a series' lines: ``head:value|type|@rate|tail``."""
+    """What never changes of a series' lines: ``head:value|type|@rate|tail``.
+
+    Attributes:
+        head: The name.
+        tail: Tags.
+        scale: What a histogram's values are multiplied by.
+        counts: What is around a counter's delta; None for other kinds.
+    """
 
     head: str
     tail: str
     scale: float
+    counts: "tuple[str, str] | None"
 
 
 class StatsdLines:
@@ -118,9 +126,15 @@ class StatsdLines:
         """
         texts: list[str] = []
         for window in batch.windows:
-            for point in window.points:
-                texts += self._point(point)
-        found = [text.encode("utf-8", "replace") for text in texts]
+            points = window.points
+            for point, place in zip(points, self._places.each(points), strict=True):
+                value, around = point.value, place.counts
+                if around is None or isinstance(value, Histogram):
+                    texts += self._point(place, point)
+                else:
+                    text = _WHOLE.get(value) or _text(value)
+                    texts.append(f"{around[0]}{text}{around[1]}")
+        found = [text.encode() for text in texts]
         _check(found, limit_bytes)
         if self._events and batch.events:
             limit = limit_bytes or LONGEST_EVENT_BYTES
@@ -130,12 +144,10 @@ class StatsdLines:
             found += happened
         return found
 
-    def _point(self, point: Point) -> "list[str]":
-        place, value, kind = self._places.of(point), point.value, point.series.kind
+    def _point(self, place: Place, point: Point) -> "list[str]":
+        value, kind = point.value, point.series.kind
         if isinstance(value, Histogram):
             return self._values(place, value)
-        if kind == "counter":
-            return [f"{place.head}:{_text(value)}|c{place.tail}"]
         if kind == "up_down_counter":
             if point.total is None or isinstance(point.total, Histogram):
                 sign = "" if value < 0 else "+"
@@ -150,8 +162,14 @@ class StatsdLines:
         key = f"{head}\n{tail}"
         unique = self._names.unique(key, (series.name, series.attributes, series.unit))
         head += unique[len(key) :]  # the hash, if one was needed, goes to the name
-        in_ms = self._type == "ms"
-        return Place(head, tail, _MS_PER.get(series.unit, 1.0) if in_ms else 1.0)
+        # From here on all that is in a line can be encoded.
+        head, tail = encodable(head), encodable(tail)
+        return Place(
+            head,
+            tail,
+            _MS_PER.get(series.unit, 1.0) if self._type == "ms" else 1.0,
+            (f"{head}:", f"|c{tail}") if series.kind == "counter" else None,
+        )
 
     def _values(self, place: Place, histogram: Histogram) -> "list[str]":
         ending = f"|{self._type}{_rate(histogram, self._samples)}{place.tail}"
@@ -245,8 +263,8 @@ def _joined(texts: "list[str]", room: int) -> "list[str]":
 
 
 def _check(chunks: "list[bytes]", limit_bytes: int) -> None:
-    longest = max(chunks, key=len, default=b"")
-    if limit_bytes and len(longest) > limit_bytes:
+    if limit_bytes and max(map(len, chunks), default=0) > limit_bytes:
+        longest = max(chunks, key=len)
         raise Rejected(
             f"a line of {len(longest)} bytes, {longest[:60]!r}, is longer than a "
             f"datagram of {limit_bytes}",
@@ -256,4 +274,11 @@ def _check(chunks: "list[bytes]", limit_bytes: int) -> None:
 def _text(value: float) -> str:
     if value - value != 0:  # NaN or an infinity
         raise Rejected(f"StatsD has no number for {value}")
-    return str(number(value))
+    text = str(number(value))
+    if 0 <= value < _REMEMBERED and value % 1 == 0:
+        _WHOLE[value] = text
+    return text
+
+
+_REMEMBERED = 1000
+_WHOLE: "dict[float, str]" = {}  # small counts, which most are, as texts
