@@ -165,7 +165,8 @@ DISK = {
     "D10": Row(
         "Power loss: only what was synced is on the disk",
         "The last 5 s are lost at most, without a hole before them, durable events "
-        "too; the books balance, no number is given twice",
+        "too; with `sync_durable` no durable event; the books balance, no number is "
+        "given twice",
     ),
     "D11": Row("A network file system", "Refused"),
     "D12": Row("A buffer of a newer version", "Left alone"),

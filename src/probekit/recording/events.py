@@ -44,7 +44,8 @@ def event(
 
     Durability:
         A durable event survives ``kill -9`` from the return on; others do after the
-        next write of the pump, 0.2 s later at most.
+        next write of the pump, 0.2 s later at most. With the setting ``sync_durable``
+        it survives power loss as well, and waits for the disk, a second at most.
 
     Example:
         >>> event("order.refunded", {"order.id": "A1", "amount": 12.5})
