@@ -4,7 +4,7 @@ import sqlite3
 
 import pytest
 
-from probekit.buffer import schema
+from probekit.buffer import checksums, schema
 from probekit.buffer.snapshot import GONE_NS, read_snapshot
 from probekit.histogram import Histogram
 
@@ -26,6 +26,16 @@ def add(connection, name, kind, attributes="{}", updated=10 * GONE_NS, **columns
         f"ends_with_process, {names}) VALUES (?, ?, '', ?, '', 0, {marks})",
         (name, kind, attributes, *filled.values()),
     )
+    seal(connection)
+
+
+def seal(connection):
+    names = ", ".join(("id", *checksums.STANDING))
+    for row in connection.execute(f"SELECT {names} FROM series").fetchall():
+        crc = checksums.of_total(row)
+        connection.execute(
+            "UPDATE series SET total_crc = ? WHERE id = ?", (crc, row[0])
+        )
 
 
 def test_an_empty_buffer_stands_nowhere(connection):

@@ -13,6 +13,7 @@ from zlib import crc32
 from probekit.histogram import Histogram
 
 _POINT = struct.Struct("<qqqdddd")
+_TOTAL = struct.Struct("<qqdddddddq")
 _NOTHING = float("nan")
 
 
@@ -49,6 +50,44 @@ def sealed(row: "tuple[Any, ...]") -> "tuple[Any, ...]":
     return (*row, of_point(row))
 
 
+# What a row of ``series`` says beside what the series is: where it stands.
+STANDING = (
+    *("count", "sum", "last", "min", "max", "p50", "p95", "p99"),
+    *("bins", "updated_unix_ns"),
+)
+
+
+def of_total(row: "tuple[Any, ...]") -> int:
+    """Of the id of a series and where it stands, in the order of ``STANDING``."""
+    series, count, total, last, low, high, p50, p95, p99, bins, updated_ns = row
+    head = _TOTAL.pack(
+        series,
+        count,
+        total + 0.0,
+        _NOTHING if last is None else last + 0.0,
+        _NOTHING if low is None else low + 0.0,
+        _NOTHING if high is None else high + 0.0,
+        _NOTHING if p50 is None else p50 + 0.0,
+        _NOTHING if p95 is None else p95 + 0.0,
+        _NOTHING if p99 is None else p99 + 0.0,
+        updated_ns,
+    )
+    return crc32(head) if bins is None else crc32(bins, crc32(head))
+
+
+def is_total_good(row: "tuple[Any, ...]") -> bool:
+    """Whether (id, what ``STANDING`` names, checksum) is what was written."""
+    try:
+        return bool(row[-1] == of_total(row[:-1]))
+    except Exception:  # a number that became a text, a blob, nothing
+        return False
+
+
+def of_letter(row: "tuple[Any, ...]") -> int:
+    """Of (exporter, time, reason, records, batch)."""
+    return of_words(*row)
+
+
 def of_words(*words: "str | int") -> int:
     """Of texts and whole numbers.
 
@@ -82,6 +121,7 @@ OF: "dict[str, Callable[[tuple[Any, ...]], int]]" = {
     "point": of_point,
     "event": lambda row: of_event((row[0], *row[2:])),
     "span": lambda row: of_span(row[0], row[-1]),
+    "dead_letter": lambda row: of_letter(row[1:]),
 }
 
 
@@ -96,18 +136,36 @@ def is_good(table: str, row: "tuple[Any, ...]") -> bool:
 
 def columns(connection: sqlite3.Connection, table: str) -> "list[str]":
     """Names of a table's columns but the checksum's."""
-    found = connection.execute(f"PRAGMA table_info({table})")
-    return [row[1] for row in found if row[1] != "crc"]
+    return [name for name in _columns(connection, table) if name != "crc"]
+
+
+def _columns(connection: sqlite3.Connection, table: str) -> "list[str]":
+    return [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
 
 
 def add_checksums(connection: sqlite3.Connection) -> None:
-    """Give rows of an older file their checksums; in a transaction of the caller's."""
+    """Give rows of an older file the checksums that they lack.
+
+    In a transaction of the caller's.
+    """
     for table, of_row in OF.items():
-        names = ", ".join(columns(connection, table))
-        connection.execute(f"ALTER TABLE {table} ADD COLUMN crc INTEGER")
-        connection.create_function("crc_of_row", -1, lambda *row, of=of_row: of(row))
-        connection.execute(f"UPDATE {table} SET crc = crc_of_row({names})")  # noqa: S608
-    connection.execute("ALTER TABLE segment ADD COLUMN crc INTEGER")
-    connection.create_function("crc_of_row", -1, crc32)
-    connection.execute("UPDATE segment SET crc = crc_of_row(ids)")
+        known = columns(connection, table)
+        _add(connection, table, "crc", [n for n in known if n != "total_crc"], of_row)
+    _add(connection, "segment", "crc", ["ids"], lambda row: crc32(row[0]))
+    _add(connection, "series", "total_crc", ["id", *STANDING], of_total)
+
+
+def _add(
+    connection: sqlite3.Connection,
+    table: str,
+    column: str,
+    names: "list[str]",
+    of_row: "Callable[[tuple[Any, ...]], int]",
+) -> None:
+    if column in _columns(connection, table):
+        return
+    connection.execute(f"ALTER TABLE {table} ADD COLUMN {column} INTEGER")
+    connection.create_function("crc_of_row", -1, lambda *row: of_row(row))
+    listed = ", ".join(names)
+    connection.execute(f"UPDATE {table} SET {column} = crc_of_row({listed})")  # noqa: S608
     connection.create_function("crc_of_row", -1, None)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from probekit.buffer import accounts
 from probekit.buffer.accounts import Refusal
+from probekit.buffer.checksums import of_letter
 from probekit.buffer.meta import read_meta, write_meta
 from probekit.buffer.parcel import WHOLE, Cursor, Parcel
 from probekit.buffer.readings import (
@@ -340,10 +341,11 @@ def dead_letter(
     now_ns: int,
 ) -> None:
     """Keep a refused batch, within limits of count and size."""
+    row = (exporter, now_ns, reason, records, batch)
     connection.execute(
-        "INSERT INTO dead_letter (exporter, time_unix_ns, reason, records, batch) "
-        "VALUES (?, ?, ?, ?, ?)",
-        (exporter, now_ns, reason, records, batch),
+        "INSERT INTO dead_letter (exporter, time_unix_ns, reason, records, batch, crc) "
+        "VALUES (?, ?, ?, ?, ?, ?)",
+        (*row, of_letter(row)),
     )
     connection.execute(
         "DELETE FROM dead_letter WHERE id <= (SELECT max(id) FROM dead_letter) - ?",

@@ -29,7 +29,7 @@ def set_pragmas(connection: sqlite3.Connection, *, memory: bool) -> None:
 
 
 def upgrade(connection: sqlite3.Connection) -> None:
-    """From version 1 to this one: rows get checksums.
+    """From an older version to this one: rows get the checksums that they lack.
 
     Threads:
         Reads and writes the whole file, once in its life.

@@ -10,7 +10,7 @@ and serves the tools instead.
 from probekit.buffer.views import VIEWS
 
 APPLICATION_ID = 0x70726F62  # "prob": tells our files from everybody else's
-VERSION = 2
+VERSION = 3
 
 TABLES = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
@@ -39,7 +39,8 @@ CREATE TABLE series (
     p99 REAL,
     bins BLOB,
     updated_unix_ns INTEGER NOT NULL DEFAULT 0,
-    crc INTEGER
+    crc INTEGER,
+    total_crc INTEGER
 );
 CREATE INDEX series_name ON series (name);
 
@@ -142,7 +143,8 @@ CREATE TABLE dead_letter (
     time_unix_ns INTEGER NOT NULL,
     reason TEXT NOT NULL,
     records INTEGER NOT NULL,
-    batch TEXT NOT NULL
+    batch TEXT NOT NULL,
+    crc INTEGER
 );
 
 CREATE TABLE refused (

@@ -142,10 +142,11 @@ class Session:
 
     def _mend(self) -> bool:
         """Whether anything was wrong."""
+        remembered = self._totals.remembered()
         self._totals.forget()
         self._prepared = -1
         with self._database.writing() as connection:
-            found = self._keeper.mend(connection)
+            found = self._keeper.mend(connection, remembered)
             books = self._keeper.note(connection)
         self._keeper.save(books)
         return found

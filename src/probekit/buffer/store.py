@@ -277,7 +277,7 @@ class Store(Session):
     def snapshot(self) -> Snapshot:
         """Where every series stands."""
         with self._reading() as connection:
-            return read_snapshot(connection)
+            return read_snapshot(connection, strict=True)
 
     def progress(self, segment: str) -> Progress:
         """How far *segment* is folded, and whether every exporter has passed it all."""

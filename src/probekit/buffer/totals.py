@@ -9,9 +9,10 @@ import math
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from probekit.buffer import sql
-from probekit.buffer.checksums import of_words
+from probekit.buffer import checksums, sql
+from probekit.buffer.checksums import STANDING, of_words
 from probekit.buffer.pace import Pace
 from probekit.buffer.records import load_attributes
 from probekit.buffer.rows import sql_json, sql_text
@@ -19,18 +20,8 @@ from probekit.errors import BufferCorrupt
 from probekit.histogram import Histogram
 from probekit.model import Series
 
-_COLUMNS = (
-    "count",
-    "sum",
-    "last",
-    "min",
-    "max",
-    "p50",
-    "p95",
-    "p99",
-    "bins",
-    "updated_unix_ns",
-)
+_IDENTITY = "id, name, kind, unit, attributes, description, ends_with_process, crc"
+_TOTAL = ", ".join((*STANDING, "total_crc"))
 _FACTS = ("name", "kind", "unit", "attributes", "description", "ends_with_process")
 _SHARES = (0.5, 0.95, 0.99)
 _LARGEST = 1.7976931348623157e308
@@ -85,14 +76,12 @@ class Totals:
         if self._loaded == opened:
             return
         self.forget()
-        rows = connection.execute(
-            "SELECT id, name, kind, unit, attributes, description, "
-            "ends_with_process, crc FROM series",
-        )
+        rows = connection.execute(f"SELECT {_IDENTITY}, {_TOTAL} FROM series")  # noqa: S608
         for row in rows:
-            series_id, name, kind, unit, attributes, description, ends, crc = row
-            if crc != of_words(*row[:-1]):
+            series_id, name, kind, unit, attributes, description, ends, crc = row[:8]
+            if crc != of_words(*row[:7]):
                 raise BufferCorrupt(f"series {series_id} is not what was written")
+            _check((series_id, *row[8:]))
             frozen = tuple(load_attributes(json.loads(attributes)).items())
             series = Series(name, kind, unit, frozen, description, bool(ends))
             self._ids[series] = series_id
@@ -139,13 +128,10 @@ class Totals:
                 sql_text(series.description),
                 int(series.ends_with_process),
             )
-            rows.append((*facts, of_words(*facts)))
+            start = checksums.of_total((following, *_standing(Total(), 0)))
+            rows.append((*facts, of_words(*facts), start))
             following += 1
-        into = (
-            "series (id, name, kind, unit, attributes, description, "
-            "ends_with_process, crc)"
-        )
-        sql.insert(connection, into, rows)
+        sql.insert(connection, f"series ({_IDENTITY}, total_crc)", rows)
         return self._ids
 
     def numbers(
@@ -180,10 +166,11 @@ class Totals:
 
     def prepare(self, connection: sqlite3.Connection, ids: "Iterable[int]") -> None:
         """Read the totals of *ids* that are not in memory."""
-        what = "SELECT id, count, sum, last, min, max, bins FROM series"
+        what = f"SELECT id, {_TOTAL} FROM series"  # noqa: S608 - our own words
         missing = [series_id for series_id in ids if series_id not in self._known]
         for row in sql.select_by_id(connection, what, missing):
-            series_id, count, total, last, low, high, bins = row
+            _check(row)
+            series_id, count, total, last, low, high, *_, bins, _, _ = row
             if bins is None:
                 self._known[series_id] = Total(count, total, last)
             else:
@@ -237,22 +224,51 @@ class Totals:
         between: Callable[[], None],
     ) -> None:
         """Write what was touched."""
-        rows = [
-            (series_id, *_columns(self._known[series_id]), now_ns)
-            for series_id in Pace().through(sorted(self._touched))
-        ]
-        sql.update(connection, "series", _COLUMNS, rows, others=_FACTS, between=between)
+        write_totals(
+            connection,
+            (
+                (series_id, self._known[series_id])
+                for series_id in Pace().through(sorted(self._touched))
+            ),
+            now_ns,
+            between,
+        )
         self._touched.clear()
 
+    def remembered(self) -> "dict[int, Total]":
+        """What is in memory by id: as it was committed last, whatever the file says."""
+        return {} if self._touched else dict(self._known)
 
-def _columns(total: Total) -> "tuple[object, ...]":
+
+def write_totals(
+    connection: sqlite3.Connection,
+    totals: "Iterable[tuple[int, Total]]",
+    now_ns: int,
+    between: Callable[[], None] = lambda: None,
+) -> None:
+    """Write where series stand, by id; they have a row."""
+    rows: list[sql.Row] = []
+    for series_id, total in totals:
+        row = (series_id, *_standing(total, now_ns))
+        rows.append((*row, checksums.of_total(row)))
+    columns = (*STANDING, "total_crc")
+    sql.update(connection, "series", columns, rows, others=_FACTS, between=between)
+
+
+def _check(row: "tuple[Any, ...]") -> None:
+    """Of (id, standing, checksum)."""
+    if row[-1] != checksums.of_total(row[:-1]):
+        raise BufferCorrupt(f"the total of series {row[0]} is not what was written")
+
+
+def _standing(total: Total, now_ns: int) -> "tuple[Any, ...]":
     histogram = total.histogram
     if histogram is None:
         nothing = (None,) * 6
-        return (total.count, total.sum, total.last, *nothing)
+        return (total.count, total.sum, total.last, *nothing, now_ns)
     low, high = histogram.min, histogram.max
     (p50, p95, p99), bins = _summary(histogram)
-    return total.count, histogram.sum, None, low, high, p50, p95, p99, bins
+    return total.count, histogram.sum, None, low, high, p50, p95, p99, bins, now_ns
 
 
 def _summary(

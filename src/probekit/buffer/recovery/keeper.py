@@ -7,13 +7,15 @@ of the buffer is brought up to date the same way.
 
 import sqlite3
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 
 from probekit.buffer.accounts import CORRUPT, TABLE
 from probekit.buffer.meta import read_meta, write_meta
 from probekit.buffer.places import cut_aside, drop_log
-from probekit.buffer.recovery import copybook, mending, salvage
+from probekit.buffer.recovery import copybook, mending, salvage, standing
 from probekit.buffer.recovery.copybook import Books
+from probekit.buffer.totals import Total
 from probekit.errors import BufferCorrupt
 from probekit.notice import notice
 
@@ -89,11 +91,22 @@ class Keeper:
                 (signal,),
             )
         missing = mending.settle(connection, CORRUPT)
+        self._tell(standing.restore(connection, {}))
         notice("buffer-salvaged", f"of {self._done} is lost: {_shown(missing)}")
         return True
 
-    def mend(self, connection: sqlite3.Connection) -> bool:
+    def mend(
+        self,
+        connection: sqlite3.Connection,
+        remembered: "Mapping[int, Total]",
+    ) -> bool:
         """The file is sound and a row is not: drop such rows, with a number.
+
+        Running totals are set right instead.
+
+        Args:
+            connection: In a write transaction.
+            remembered: Totals that are still in memory, by series.
 
         Returns:
             Whether there was such a row.
@@ -106,13 +119,24 @@ class Keeper:
         if left:
             raise BufferCorrupt(f"{self._path or ':memory:'} has rows out of place")
         missing = mending.settle(connection, CORRUPT)
+        restored = standing.restore(connection, remembered)
         if rows or missing:
             notice(
                 "buffer-rows",
                 f"{rows} rows of {self._path or ':memory:'} were not what was "
                 f"written; lost: {_shown(missing)}",
             )
-        return bool(rows or missing)
+        return bool(rows or missing or self._tell(restored))
+
+    def _tell(self, restored: "standing.Restored") -> bool:
+        if restored:
+            notice(
+                "buffer-totals",
+                f"{restored.exact + restored.anew} running totals of "
+                f"{self._path or ':memory:'} were not what was written; "
+                f"{restored.anew} of them begin with what is still stored",
+            )
+        return bool(restored)
 
     def note(self, connection: sqlite3.Connection) -> "Books | None":
         """The books of a transaction that is about to be committed."""

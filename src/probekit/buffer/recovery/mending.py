@@ -23,7 +23,7 @@ def sweep(connection: sqlite3.Connection) -> "tuple[int, int]":
     Threads:
         Those of ours only: reads the whole buffer.
     """
-    before, connection.text_factory = connection.text_factory, _text
+    before, connection.text_factory = connection.text_factory, lenient
     try:
         found = [_sweep(connection, table) for table in OF]
         _sweep_resources(connection)
@@ -32,7 +32,8 @@ def sweep(connection: sqlite3.Connection) -> "tuple[int, int]":
     return sum(bad for bad, _ in found), sum(left for _, left in found)
 
 
-def _text(raw: bytes) -> str:
+def lenient(raw: bytes) -> str:
+    """Text of a damaged row; its checksum will not agree."""
     return raw.decode("utf-8", "replace")
 
 

@@ -19,14 +19,16 @@ from probekit.buffer.checksums import OF, columns, is_good
 from probekit.buffer.recovery import copybook
 from probekit.buffer.recovery.copybook import Books
 from probekit.buffer.recovery.firstpage import readable
+from probekit.buffer.recovery.mending import lenient
 
 _CHUNK = 4096  # keys asked for at once
 _TRIES = 20_000  # ranges that may fail before the rest is given up
 _BUDGET_S = 5.0
 
 
-_KEYS = {**dict.fromkeys(("series", "window"), "id"), "point": "window"}
-_PLAIN = ("resource", "problem", "dead_letter")
+_KEYS = {**dict.fromkeys(("series", "window", "dead_letter"), "id"), "point": "window"}
+_LATER = {"total_crc"}  # columns that rows of an older file may lack
+_PLAIN = ("resource", "problem")
 _VERB = "INSERT OR IGNORE INTO"
 
 
@@ -69,12 +71,8 @@ def _open(kept: Path) -> sqlite3.Connection:
         isolation_level=None,
         check_same_thread=False,
     )
-    connection.text_factory = _text
+    connection.text_factory = lenient
     return connection
-
-
-def _text(raw: bytes) -> str:
-    return raw.decode("utf-8", "replace")  # the checksum will not agree
 
 
 def _copy(
@@ -86,11 +84,12 @@ def _copy(
     key = _KEYS.get(table, "number")
     names = columns(connection, table)
     try:
-        missing = set(names) - set(columns(source, table))
+        found = set(columns(source, table))
         low, high = _bounds(source, table, key), _bounds(source, table, key, "DESC")
     except sqlite3.Error:
         return
-    if low is None or high is None or missing:
+    names = [name for name in names if name in found or name not in _LATER]
+    if low is None or high is None or not set(names) <= found:
         return
     listed = ", ".join((*names, "crc"))
     statement = f"SELECT {listed} FROM {table} WHERE {key} BETWEEN ? AND ?"  # noqa: S608
