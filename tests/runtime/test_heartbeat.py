@@ -12,7 +12,8 @@ import pytest
 import probekit
 from probekit.buffer.journal import segment_files
 from probekit.recording.registry import REGISTRY
-from probekit.runtime.heartbeat import MOST, Heartbeat, long_operations
+from probekit.recording.running import MOST
+from probekit.runtime.heartbeat import Heartbeat, long_operations
 
 
 class FakeClock:

@@ -18,6 +18,7 @@ from probekit.recording.registry import REGISTRY, Registry
 
 EVENT = "interrupted"
 LONG_S = 1.0  # what is younger is nobody's last word
+MOST = 32  # operations that are told of: the oldest
 KEPT = 10_000  # entries whose end was never told are forgotten beyond this
 
 OperationKind: TypeAlias = Literal["call", "request", "job"]

@@ -9,7 +9,7 @@ import contextlib
 import os
 from dataclasses import replace
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, thread_time
 from typing import TYPE_CHECKING, TypeAlias
 
 from probekit.buffer.journal.lastwords import LastWords
@@ -17,21 +17,24 @@ from probekit.clock import SYSTEM_CLOCK, Clock
 from probekit.model import SEVERITY_ERROR, AttributeValue, Event
 from probekit.notice import notice
 from probekit.recording.calls import long_calls
+from probekit.recording.coroutines import waiting_calls
 from probekit.recording.finish import finished
 from probekit.recording.running import (
     EVENT,
+    MOST,
     UNDERWAY,
     Operation,
     described,
     long_underway,
 )
+from probekit.recording.sightings import Sightings
 
 if TYPE_CHECKING:
     from probekit.recording.registry import Registry
 
 PERIOD_S = 1.0
-MOST = 32  # operations in one beat: the oldest
 _SLOWEST_S = 10.0  # between two beats of what has long been running
+_SHARE = 0.005  # of a core that looking may cost: with very many tasks it is rarer
 _PATIENCE = 0.1  # a beat may be older than it has to be by this share of the age
 
 _Known: TypeAlias = "frozenset[tuple[str, str, float]]"
@@ -55,6 +58,7 @@ class Heartbeat:
         self._registry = registry
         self._clock = clock
         self._words = LastWords(journal, clock=clock)
+        self._sightings = Sightings(registry)
         self._known: _Known = frozenset()
         self._due_s = clock.monotonic_s() + PERIOD_S
         self._fresh_until_s = 0.0
@@ -64,9 +68,10 @@ class Heartbeat:
         now_s = self._clock.monotonic_s()
         if now_s < self._due_s:
             return
-        self._due_s = now_s + PERIOD_S
-        seen_s = perf_counter()
-        found = long_operations(seen_s)
+        seen_s, cost_s = perf_counter(), -thread_time()
+        found = long_operations(seen_s, self._sightings)
+        cost_s += thread_time()
+        self._due_s = now_s + max(PERIOD_S, cost_s / _SHARE)
         known = frozenset((each.kind, each.name, each.began_s) for each in found)
         if known == self._known and (not found or now_s < self._fresh_until_s):
             return
@@ -83,11 +88,13 @@ class Heartbeat:
     def end(self) -> None:
         """The process ends by itself, or records no more: nothing is left behind."""
         self._words.silence()
+        self._sightings.forget()
         self._known = frozenset()
 
     def abandon(self) -> None:
         """In a forked child: what runs, runs in the parent."""
         self._words.abandon()
+        self._sightings.forget()
         UNDERWAY.clear()
 
     def _events(self, found: "list[Operation]", seen_s: float) -> "list[Event]":
@@ -100,9 +107,14 @@ class Heartbeat:
         ]
 
 
-def long_operations(now_s: float) -> "list[Operation]":
+def long_operations(
+    now_s: float, sightings: "Sightings | None" = None
+) -> "list[Operation]":
     """Requests, jobs and calls that began a second before *now_s*, the oldest 32."""
-    calls, places = long_calls(now_s)
+    if sightings is not None:
+        sightings.begin(now_s)
+    calls, places = long_calls(now_s, sightings)
+    calls += waiting_calls(now_s, places, sightings)
     entered = long_underway(now_s)
     for each in entered:
         stack = places.get(each.entry)
