@@ -101,6 +101,70 @@ time.sleep(60)
     assert [] == list(scene.buffer.with_name("buffer.db.journal").glob("*.beat*"))
 
 
+SHOP = """
+import time
+
+def blocks():
+    time.sleep(60)
+
+def computes(ends_s):
+    while time.monotonic() < ends_s:
+        sum(range(1000))
+
+async def waits(event):
+    await event.wait()
+"""
+
+
+@pytest.mark.row("P1")
+def test_instrumented_functions_and_coroutines_that_wait_are_told_too(scene, ledger):
+    """Woven code does not show when it began, and who waits is on no thread's stack."""
+    ledger.start()
+    (scene.folder / "shop.py").write_text(SHOP)
+    process = scene.start(
+        BUSY
+        + f"""
+import asyncio
+sys.path.insert(0, {str(scene.folder)!r})
+probekit.instrument("shop")
+import shop
+
+@probekit.probe
+async def page():
+    await shop.waits(asyncio.Event())
+
+async def main():
+    waiting = asyncio.create_task(page())
+    while not has_beaten(*WANTED):
+        quick()
+        await asyncio.sleep(0.01)
+    say("beats")
+    await waiting
+
+WANTED = "shop.blocks", "shop.computes", "shop.waits", "__main__.page"
+ends_s = time.monotonic() + 60
+configure()
+threading.Thread(target=shop.blocks, daemon=True).start()
+threading.Thread(target=shop.computes, args=(ends_s,), daemon=True).start()
+asyncio.run(main())
+"""
+    )
+    assert process.stdout.readline() == "» beats\n"
+    process.send_signal(signal.SIGKILL)
+    scene.finish(process, code=-signal.SIGKILL)
+    assert scene.deliver()
+
+    found = {each["probekit.operation.name"]: each for each in told(scene)}
+    assert {"shop.blocks", "shop.computes", "shop.waits", "__main__.page"} == set(found)
+    for each in found.values():
+        assert "call" == each["probekit.operation.kind"]
+        assert 1.0 <= each["probekit.operation.duration"] < 60
+        assert process.pid == each["process.pid"]
+    for name in ("shop.waits", "__main__.page"):
+        stack = found[name]["code.stacktrace"]
+        assert stack.index("in waits") < stack.index("in page")
+
+
 def test_an_exit_is_a_word(scene, ledger):
     """What is cut off by the end of a program that ends by itself is no accident."""
     ledger.start()
