@@ -2,6 +2,7 @@ import os
 import sqlite3
 import stat
 import threading
+from contextlib import closing
 
 import pytest
 
@@ -376,12 +377,59 @@ def test_a_database_of_somebody_else_is_left_alone(tmp_path, clock):
     assert before == path.read_bytes()
 
 
+def say_version(path, in_header, in_meta):
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(f"PRAGMA user_version = {in_header}")
+        text = in_meta if isinstance(in_meta, str) else schema.version_text(in_meta)
+        connection.execute(
+            "UPDATE meta SET value = ? WHERE key = ?", (text, schema.VERSION_KEY)
+        )
+
+
+@pytest.mark.row("D12")
+@pytest.mark.parametrize("bit", [0, 1, 2, 3, 17])
+def test_a_newer_buffer_is_left_alone_whatever_bit_of_its_number_flips(
+    buffer, clock, bit
+):
+    newer = schema.VERSION + 1
+    buffer.store.dispose()
+    say_version(buffer.path, newer ^ 1 << bit, newer)
+    before = buffer.path.read_bytes()
+
+    assert "newer" in str(failing_open(buffer.path, clock))
+    assert before == buffer.path.read_bytes()
+
+
+@pytest.mark.row("D5")
+@pytest.mark.parametrize("bit", [0, 1, 2, 3, 17])
+def test_a_flipped_bit_in_its_number_makes_no_buffer_newer(buffer, harvest, bit):
+    buffer.write(harvest(orders=2.0))
+    buffer.store.dispose()
+    say_version(buffer.path, schema.VERSION ^ 1 << bit, schema.VERSION)
+    buffer.lead()
+
+    assert 2.0 == buffer.total("shop.orders")
+    assert [(schema.VERSION,)] == buffer.sql("PRAGMA user_version")
+
+
+@pytest.mark.row("D5")
+def test_a_number_without_its_checksum_is_written_again(buffer, harvest):
+    buffer.write(harvest(orders=2.0))
+    buffer.store.dispose()
+    good = schema.version_text(schema.VERSION)
+    say_version(buffer.path, schema.VERSION, good.replace("3", "7", 1))
+    buffer.lead()
+
+    assert 2.0 == buffer.total("shop.orders")
+    assert [(good,)] == buffer.sql(
+        "SELECT value FROM meta WHERE key = ?", schema.VERSION_KEY
+    )
+
+
 @pytest.mark.row("D12")
 def test_a_buffer_of_a_newer_version_is_left_alone(buffer, clock):
     buffer.store.dispose()
-    with sqlite3.connect(buffer.path) as connection:
-        connection.execute(f"PRAGMA user_version = {schema.VERSION + 1}")
-    connection.close()
+    say_version(buffer.path, schema.VERSION + 1, schema.VERSION + 1)
 
     assert "newer" in str(failing_open(buffer.path, clock))
     assert buffer.path.exists()

@@ -24,6 +24,7 @@ from probekit.buffer.trouble import (
     may_pass,
     translated,
 )
+from probekit.buffer.version import is_said_twice, version_of
 from probekit.descriptor import Held
 from probekit.errors import BufferBusy, BufferCorrupt, BufferFailed
 from probekit.notice import notice
@@ -282,7 +283,7 @@ class Database:
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
         ours = connection.execute("PRAGMA application_id").fetchone()[0]
-        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        version = version_of(connection)
         tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
         fresh = not ours and not version and not tables
         # SQLite takes a file shorter than a page for an empty database.
@@ -300,7 +301,7 @@ class Database:
             )
         if fresh:
             connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
-        elif version < schema.VERSION:
+        elif not is_said_twice(connection):
             upgrade(connection)
         set_pragmas(connection, memory=self.path is None)
         if fresh:

@@ -7,6 +7,7 @@ import sqlite3
 
 from probekit.buffer import schema
 from probekit.buffer.checksums import add_checksums
+from probekit.buffer.version import write_version
 from probekit.errors import BufferFailed
 
 
@@ -31,14 +32,17 @@ def set_pragmas(connection: sqlite3.Connection, *, memory: bool) -> None:
 def upgrade(connection: sqlite3.Connection) -> None:
     """From an older version to this one: rows get the checksums that they lack.
 
+    A file of this version whose number is not said twice gets it.
+
     Threads:
         Reads and writes the whole file, once in its life.
     """
     connection.execute("BEGIN IMMEDIATE")
     try:
         add_checksums(connection)
-        connection.execute(f"PRAGMA user_version = {schema.VERSION}")
+        write_version(connection)
         connection.execute("COMMIT")
     except BaseException:
-        connection.execute("ROLLBACK")
+        if connection.in_transaction:  # SQLite may have rolled back by itself
+            connection.execute("ROLLBACK")
         raise

@@ -15,6 +15,7 @@ from probekit.buffer.reports import status_of
 from probekit.buffer.schema import APPLICATION_ID, VERSION
 from probekit.buffer.status import BufferStatus
 from probekit.buffer.trouble import translated
+from probekit.buffer.version import version_of
 from probekit.clock import SYSTEM_CLOCK, Clock
 from probekit.errors import BufferCorrupt, BufferFailed
 
@@ -55,7 +56,7 @@ def open_reader(path: Path) -> "Iterator[sqlite3.Connection]":
 
 def _check(connection: sqlite3.Connection, path: Path) -> None:
     ours = connection.execute("PRAGMA application_id").fetchone()[0]
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    version = version_of(connection)
     if ours != APPLICATION_ID:
         raise BufferCorrupt(f"{path} is no probekit buffer")
     if version > VERSION:

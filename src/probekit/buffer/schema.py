@@ -7,10 +7,13 @@ them. A new file is made with plain ``sqlite3``: sqlite-utils costs 230 ms of im
 and serves the tools instead.
 """
 
+from zlib import crc32
+
 from probekit.buffer.views import VIEWS
 
 APPLICATION_ID = 0x70726F62  # "prob": tells our files from everybody else's
 VERSION = 3
+VERSION_KEY = "schema_version"  # in meta, see version.py
 
 TABLES = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
@@ -189,11 +192,18 @@ PRAGMAS: "dict[str, int | str]" = {
 }
 
 
+def version_text(number: int) -> str:
+    """A version with its checksum."""
+    return f"{number} {crc32(f'{VERSION_KEY} {number}'.encode()):08x}"
+
+
 def script() -> str:
     """Everything a new file needs, as one transaction."""
     views = "".join(f"CREATE VIEW {name} AS {sql};\n" for name, sql in VIEWS.items())
+    version = f"('{VERSION_KEY}', '{version_text(VERSION)}')"
     return (
         f"BEGIN IMMEDIATE;\n{TABLES}\n{views}"
+        f"INSERT INTO meta VALUES {version};\n"  # noqa: S608 - our own words
         f"PRAGMA application_id = {APPLICATION_ID};\n"
         f"PRAGMA user_version = {VERSION};\nCOMMIT;\n"
     )

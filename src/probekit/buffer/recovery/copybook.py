@@ -16,6 +16,7 @@ from zlib import crc32
 
 from probekit.buffer.locks import open_private
 from probekit.buffer.meta import read_meta, write_meta
+from probekit.buffer.version import write_version
 
 _LIMIT_BYTES = 16 << 20
 _FORM = 2
@@ -84,6 +85,7 @@ def restore(connection: sqlite3.Connection, books: Books) -> None:
             values = values if name == "segment" else row
             places = ",".join("?" * len(values))
             connection.execute(f"INSERT INTO {name} VALUES ({places})", values)  # noqa: S608
+    write_version(connection)  # the books may be of an older one
     write_meta(connection, "commits", int(read_meta(connection, "commits", 0)) + 1)
 
 

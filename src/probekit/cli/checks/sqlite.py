@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from probekit.buffer.schema import VERSION
+from probekit.buffer.version import version_of
 from probekit.cli.checks.finding import Finding, fail, ok, warn
 
 _OLDEST = (3, 33, 0)  # UPDATE … FROM
@@ -47,7 +48,7 @@ def check_version() -> "Iterator[Finding]":
 
 def check_database(connection: sqlite3.Connection, path: Path) -> "Iterator[Finding]":
     """The file's version, and SQLite's own look at its pages."""
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    version = version_of(connection)
     if version > VERSION:
         yield fail(
             "schema",
