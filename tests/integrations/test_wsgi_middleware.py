@@ -261,7 +261,9 @@ def test_a_request_inside_suppress_is_not_recorded():
     assert ([], 0) == (told.of(), told.level())
 
 
-def test_a_request_during_which_recording_is_switched_off_leaves_no_level(monkeypatch):
+def test_a_request_that_began_while_recording_was_on_is_counted(
+    monkeypatch,
+):
     def app(environ, start_response):
         monkeypatch.setattr(REGISTRY, "enabled", False)
         return shop(environ, start_response)
@@ -271,7 +273,7 @@ def test_a_request_during_which_recording_is_switched_off_leaves_no_level(monkey
     serve(ProbekitMiddleware(shop), "/404")
     told = Told()
 
-    assert (1, 0.0) == (len(told.of()), told.level())
+    assert (2, 0.0) == (len(told.of()), told.level())
 
 
 def test_a_fault_of_ours_does_not_reach_the_client(monkeypatch):

@@ -141,8 +141,8 @@ def watched(
             exchange.environ = environ
             exchange.site = app
             exchange.status = exchange.route = exchange.error = ""
-            exchange.mount = environ.get("SCRIPT_NAME", "")
             exchange.streamed = exchange.traced = False
+            exchange.mount = environ.get("SCRIPT_NAME", "")
             if began_s > DEADLINE[()] and REGISTRY.due():
                 exchange.ended_s = UNHEARD
             else:
@@ -169,14 +169,12 @@ def watched(
         try:
             exchange.method = environ["REQUEST_METHOD"]
             exchange.scheme = environ["wsgi.url_scheme"]
-            exchange.protocol = environ.get("SERVER_PROTOCOL", "")
-            environ.pop(KEY, None)
-        except Exception:
+            exchange.protocol = environ["SERVER_PROTOCOL"]
+            del environ[KEY]
+        except Exception:  # a server that leaves names out
             exchange.end()
             return body
         exchange.environ = GONE
-        if ended_s > DEADLINE[()] and REGISTRY.due():
-            ended_s = UNHEARD
         exchange.ended_s = ended_s
         return body
 

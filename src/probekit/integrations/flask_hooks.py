@@ -5,6 +5,7 @@ Imported when an application is given, because it imports Flask. Flask's own hoo
 each of them, each time, whether it is a coroutine.
 """
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -18,15 +19,28 @@ _current: "Callable[[], Any]" = request._get_current_object  # type: ignore[attr
 
 def attach(app: Flask) -> None:
     """Look at every answer of *app*, and at every unhandled error."""
-    app.full_dispatch_request = _watched(  # type: ignore[method-assign]
-        app,
-        app.full_dispatch_request,
+    dispatch = app.full_dispatch_request
+    context = _context_getter(app)
+    app.full_dispatch_request = (  # type: ignore[method-assign]
+        _watched(app, dispatch)
+        if context is None
+        else _watched_quickly(app, dispatch, context)
     )
     app.handle_exception = _watched(  # type: ignore[method-assign]
         app,
         app.handle_exception,
     )
     got_request_exception.connect(note_exception, app)
+
+
+def _context_getter(app: Flask) -> "Callable[[], Any] | None":
+    """What gives the running request's context where ``request`` is a detour to it."""
+    if inspect.signature(app.full_dispatch_request).parameters:
+        return None  # Flask from 3.2 on
+    from flask import globals as flask_globals
+
+    variable = getattr(flask_globals, "_cv_request", None)
+    return getattr(variable, "get", None)
 
 
 def _watched(
@@ -44,12 +58,37 @@ def _watched(
             asked = _current()
             exchange = asked.environ.get(KEY)
             if exchange is not None:
+                _look(app, exchange, asked.url_rule, response)
+        except Exception:
+            notice("flask-answer", "probekit: a Flask response could not be looked at")
+        return response
+
+    return watched
+
+
+def _watched_quickly(
+    app: Flask, answer: "Callable[[], Response]", context: "Callable[[], Any]"
+) -> "Callable[[], Response]":
+    """The same, and ``_look``, without their frames: every request would pay."""
+
+    def watched() -> Response:
+        try:
+            response = answer()
+        except Exception:
+            raise
+        except BaseException:
+            _exchange()
+            raise
+        try:
+            asked = context().request
+            exchange = asked.environ.get(KEY)
+            if exchange is not None:
                 rule = asked.url_rule
                 if rule is not None and exchange.site is app:
-                    exchange.route = rule  # its template is asked for later
+                    exchange.route = rule
                 else:
                     exchange.matched(rule)
-                exchange.status = response.status
+                exchange.status = response._status  # noqa: SLF001 - without a frame
                 if response.response.__class__ is not list:
                     _note_stream(exchange, response)
         except Exception:
@@ -57,6 +96,16 @@ def _watched(
         return response
 
     return watched
+
+
+def _look(app: Flask, exchange: Exchange, rule: Any, response: Response) -> None:
+    if rule is not None and exchange.site is app:
+        exchange.route = rule  # its template is asked for later
+    else:
+        exchange.matched(rule)
+    exchange.status = response.status
+    if response.response.__class__ is not list:
+        _note_stream(exchange, response)
 
 
 def _note_stream(exchange: Exchange, response: Response) -> None:

@@ -110,8 +110,6 @@ class Exchange(Record):
             notice("wsgi-end", "probekit: a request was not recorded")
             return
         self.environ = GONE  # breaks the cycle between the two
-        if ended_s > DEADLINE[()] and REGISTRY.due():
-            ended_s = UNHEARD
         self.ended_s = ended_s
         if self.traced:
             self.leave_trace()

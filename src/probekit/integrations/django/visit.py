@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 from probekit.integrations.asgi_exchange import PROTOCOLS
 from probekit.integrations.django.database import DatabaseMetrics, Tally
-from probekit.integrations.django.routes import template_of
+from probekit.integrations.django.routes import TEMPLATES, template_of
 from probekit.integrations.wsgi_exchange import KEY, Exchange, Stream
 from probekit.notice import notice
 from probekit.recording.registry import REGISTRY
@@ -79,7 +79,7 @@ class Visit(Exchange):
         if environ is not request.META:
             request.META.pop(KEY, None)
         if self.tally is not None:
-            _tell(self.tally, request, self.template())
+            tell(self.tally, request, self.template())
 
 
 class Guest:
@@ -124,12 +124,27 @@ class Guest:
             route = template_of(self._request)
             self._exchange.routed(route)
             if self.tally is not None:
-                _tell(self.tally, self._request, route)
+                tell(self.tally, self._request, route)
         except Exception:
             notice("django-route", "probekit: a route could not be read")
 
 
 Watched: TypeAlias = "Visit | Guest"
+
+
+def ended(watched: Watched, request: Any, response: Any) -> Any:
+    """Return Django's response, its end recorded; that of a stream comes later."""
+    try:
+        watched.status = str(response.status_code)
+        match = request.resolver_match
+        if match is not None:
+            watched.route = TEMPLATES.get(match.route) or template_of(request)
+        if response.streaming:
+            return watched.stream(response)
+    except Exception:  # no response of Django's
+        notice("django-answer", "probekit: an answer could not be looked at")
+    watched.end()
+    return response
 
 
 def watch_stream(response: Any, watched: Watched) -> None:
@@ -183,7 +198,8 @@ class _AsyncStream:
         self._watched.end()
 
 
-def _tell(tally: Tally, request: Any, route: str) -> None:
+def tell(tally: Tally, request: Any, route: str) -> None:
+    """Record the statements of a request that is over."""
     try:
         tally.record(request, route)
     except Exception:
