@@ -157,3 +157,34 @@ def test_a_common_name_that_a_user_took_for_another_kind_hurts_nobody(registry):
 
     instrument(Counter, "shop.orders", registry=registry).add(1)
     assert 2 == len(registry.table.series)
+
+
+def test_what_callbacks_read_beyond_their_series_is_counted_as_lost(registry, drained):
+    """One level among others would be no level; those that are known go on."""
+    registry.allowance.observed_limit = 3
+    turns = []
+
+    @registry.observe
+    def endless(observer):
+        turns.append(1)
+        for number in range(5):
+            observer.gauge("queue.depth", number, {"queue": number})
+        observer.total("queue.done", len(turns), since_start=True)
+
+    first, then = drained().harvest, drained().harvest
+
+    assert [0.0, 1.0, 2.0] == list(first.gauge_values) == list(then.gauge_values)
+    assert [] == list(first.sum_ids) == list(then.sum_ids)
+    assert {("metrics", "series_limit"): 3} == first.losses == then.losses
+    assert 4 == len(registry.table.series)
+    assert len(then.gauge_ids) == len(then.gauge_counts)
+
+
+def test_callbacks_may_read_into_series_that_instruments_have(registry, make, drained):
+    """They are there already."""
+    registry.allowance.observed_limit = 0
+    make(Gauge, "queue.depth").set(1)
+    registry.observe(lambda observer: observer.gauge("queue.depth", 7))
+
+    assert 7 in drained().harvest.gauge_values
+    assert {} == drained().harvest.losses

@@ -8,6 +8,7 @@ the code bounds them, and they have a limit of their own.
 SETS_LIMIT = 2000  # attribute sets of one instrument, as OpenTelemetry's SDKs have it
 PROCESS_SETS_LIMIT = 10_000
 NAMES_LIMIT = 10_000
+OBSERVED_LIMIT = 10_000
 
 
 class Allowance:
@@ -19,15 +20,24 @@ class Allowance:
         sets_limit: Attribute sets of one instrument before its overflow series.
         process_sets_limit: Attribute sets of all instruments together, likewise.
         names_limit: Metric names, before the series that all further ones share.
+        observed_limit: Series that callbacks of ``observe`` may read; what they say
+            of further ones is lost.
     """
 
-    __slots__ = ("_taken", "names_limit", "process_sets_limit", "sets_limit")
+    __slots__ = (
+        "_taken",
+        "names_limit",
+        "observed_limit",
+        "process_sets_limit",
+        "sets_limit",
+    )
 
     def __init__(self) -> None:
         """Start with every place free."""
         self.sets_limit = SETS_LIMIT
         self.process_sets_limit = PROCESS_SETS_LIMIT
         self.names_limit = NAMES_LIMIT
+        self.observed_limit = OBSERVED_LIMIT
         self._taken: list[None] = []  # appending is atomic, adding to a number is not
 
     def is_used_up(self) -> bool:

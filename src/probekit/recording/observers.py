@@ -1,11 +1,15 @@
 """Users' own readings: callbacks that the draining thread asks."""
 
-from collections.abc import Callable
+from array import array
+from collections.abc import Callable, Iterable
 
 from probekit.errors import ConfigError
 from probekit.hints import TYPE_CHECKING, TypeAlias, TypeVar
+from probekit.notice import notice
 from probekit.observer import Observe, Observer, SeriesTable
 from probekit.patience import Patience
+from probekit.recorded import Series
+from probekit.recording.allowance import Allowance
 from probekit.recording.attributes import type_name
 
 if TYPE_CHECKING:
@@ -16,14 +20,75 @@ T = TypeVar("T")
 Collect: TypeAlias = "Callable[[Harvest], object]"
 
 
+class Share(SeriesTable):
+    """A table of series with room for so many more of those that callbacks read.
+
+    Nothing can be read into an overflow series: one level among others is no level.
+
+    Attributes:
+        nowhere: Id that stands for all series beyond; None while there are none.
+    """
+
+    __slots__ = ("_allowance", "_made", "nowhere")
+
+    def __init__(self, table: SeriesTable, allowance: Allowance) -> None:
+        """Add to *table* itself."""
+        self.series, self._ids = table.series, table._ids  # noqa: SLF001 - its sister
+        self._allowance = allowance
+        self._made = 0
+        self.nowhere: int | None = None
+
+    def intern(self, series: Series) -> int:
+        """Return the id of *series*, or :attr:`nowhere`; the drain's thread only."""
+        known = self._ids.get(series)
+        if known is not None:
+            return known
+        if self._made < self._allowance.observed_limit:
+            self._made += 1
+            return super().intern(series)
+        if self.nowhere is None:
+            self.nowhere = super().intern(Series("probekit.overflow.observed", "gauge"))
+            notice(
+                "observed",
+                f"callbacks of observe() have told {self._made} series; what they say "
+                f"of further ones, such as {series.name}, is left out",
+            )
+        return self.nowhere
+
+    def strip(self, said: "Harvest") -> None:
+        """Take out of *said* what has no series, and count it as lost."""
+        if self.nowhere is None:
+            return
+        told = len(said.sum_ids) + len(said.gauge_ids)
+        sums = zip(said.sum_ids, said.sum_values, strict=True)
+        said.sum_ids, said.sum_values = self._kept(sums)
+        gauges = zip(said.gauge_ids, said.gauge_values, strict=True)
+        said.gauge_ids, said.gauge_values = self._kept(gauges)
+        del (
+            said.sum_counts[len(said.sum_ids) :],
+            said.gauge_counts[len(said.gauge_ids) :],
+        )
+        lost = told - len(said.sum_ids) - len(said.gauge_ids)
+        if lost:
+            said.losses["metrics", "series_limit"] = lost
+
+    def _kept(
+        self, pairs: "Iterable[tuple[int, float]]"
+    ) -> "tuple[array[int], array[float]]":
+        kept = [pair for pair in pairs if pair[0] != self.nowhere]
+        return array("I", [each for each, _ in kept]), array("d", [v for _, v in kept])
+
+
 class Observers:
     """The callbacks of ``observe`` and what they said."""
 
     __slots__ = ("_asked", "_collecting", "_observer", "_table")
 
-    def __init__(self, table: SeriesTable) -> None:
+    def __init__(
+        self, table: SeriesTable, allowance: "Allowance | None" = None
+    ) -> None:
         """Start without callbacks; series go into *table*."""
-        self._table = table
+        self._table = Share(table, allowance or Allowance())
         self._asked: list[tuple[Observe, Patience]] = []
         self._collecting: list[tuple[Collect, Patience]] = []
         self._observer: Observer | None = None
@@ -74,6 +139,7 @@ class Observers:
             if patience.allows():
                 _ask(callback, observer, patience)
         said = observer.harvest()
+        self._table.strip(said)
         into.sum_ids += said.sum_ids
         into.sum_values += said.sum_values
         into.sum_counts += said.sum_counts

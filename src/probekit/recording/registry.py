@@ -80,12 +80,12 @@ class Registry:
         self._handle_by_id: dict[int, Handle] = {}
         self._losses = Losses()
         self.dropped = [0]  # durations lost where even a call was impossible
-        self.observers = Observers(self.table)
+        self.allowance = Allowance()
+        self.observers = Observers(self.table, self.allowance)
         self.events: Queue[Queued] = Queue(self._refuser("events"))
         self.spans: Queue[QueuedSpan] = Queue(self._refuser("spans"))
         self.problems = Problems(self)
         self.twins = Twins()
-        self.allowance = Allowance()
         self.thrift = Thrift()
         self.on_due: Callable[[], None] | None = None
         self.on_durable: Callable[[Harvest], None] | None = None
