@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from probekit.observer import Observer
+from probekit.sources import kept as kept_module
 from probekit.sources.host import HostSource
 from probekit.sources.kept import KeptFile, Lines
 from probekit.sources.portable import PsutilHost
@@ -279,6 +280,48 @@ for part in ("cpu_s", "memory_bytes", "thread_count", "disk_bytes",
         assert pytest.approx(peer, abs=drift) == ours
 
 
+@pytest.mark.e2e
+def test_what_is_written_to_disks_is_psutils_with_that_of_children(tmp_path):
+    code = """
+import os, sys
+from probekit.clock import SYSTEM_CLOCK
+from probekit.sources.linux_process import LinuxProcess
+from probekit.sources.own_process import PsutilProcess
+ours, peer = LinuxProcess(), PsutilProcess(SYSTEM_CLOCK)
+peer.disk_bytes(), ours.disk_bytes()
+def write(name):
+    with open(os.path.join(sys.argv[1], name), "wb") as file:
+        file.write(bytes(70000))
+        file.flush()
+        os.fsync(file.fileno())
+write("own")
+if os.fork() == 0:
+    write("childs")
+    os._exit(0)
+os.wait()
+print((ours.disk_bytes(), peer.disk_bytes()))
+"""
+    answer = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    ours, peer = ast.literal_eval(answer.stdout)
+
+    assert peer == ours
+
+
+def test_where_no_blocks_are_counted_the_file_tells_of_disks(tmp_path, monkeypatch):
+    process, used = LinuxProcess(), resource.getrusage(resource.RUSAGE_SELF)
+    none = resource.struct_rusage((*used[:9], 0, 0, *used[11:]))
+    monkeypatch.setattr(resource, "getrusage", lambda who: none)
+    (tmp_path / "io").write_text("rchar: 1\nread_bytes: 7\nwrite_bytes: 9\n")
+    process._io = KeptFile(str(tmp_path / "io"))
+
+    assert (7, 9) == process.disk_bytes()
+
+
 def test_context_switches_are_those_of_all_threads():
     own = LinuxProcess()
     voluntary, involuntary = own.switches()
@@ -353,6 +396,30 @@ def test_whoever_forgets_a_file_leaves_no_descriptor_open(tmp_path):
 
     with pytest.raises(OSError, match="Bad file descriptor"):
         os.fstat(number)
+
+
+def test_a_file_that_outlives_its_module_is_silent(tmp_path, monkeypatch):
+    (tmp_path / "ours").write_bytes(b"ours")
+    file = KeptFile(str(tmp_path / "ours"))
+    file.read()
+    number = number_of(file)
+    with monkeypatch.context() as patch:
+        for name in ("os", "suppress", "Held"):  # as where the interpreter ends
+            patch.setattr(kept_module, name, None)
+        unraisable = []
+        patch.setattr(sys, "unraisablehook", unraisable.append)
+        file._held = Silent()
+        del file
+    os.close(number)
+
+    assert [] == unraisable
+
+
+class Silent:
+    """A descriptor that cannot be looked at any more."""
+
+    def close(self):
+        raise TypeError("'NoneType' object is not callable")
 
 
 def test_without_a_descriptor_left_a_reading_fails_and_the_next_one_works(

@@ -91,9 +91,12 @@ class KeptFile:
         if held is not None:
             held.close()
 
-    def __del__(self) -> None:
-        """Leave no descriptor behind, in a forked child neither."""
-        with suppress(Exception):  # the interpreter ends: there is nobody to tell
+    def __del__(self, quietly: "type[suppress]" = suppress) -> None:
+        """Leave no descriptor behind, in a forked child neither.
+
+        Where the interpreter ends, modules are empty and there is nobody to tell.
+        """
+        with quietly(Exception):
             self.close()
 
 
