@@ -200,10 +200,11 @@ def version_text(number: int) -> str:
 def script() -> str:
     """Everything a new file needs, as one transaction."""
     views = "".join(f"CREATE VIEW {name} AS {sql};\n" for name, sql in VIEWS.items())
-    version = f"('{VERSION_KEY}', '{version_text(VERSION)}')"
+    told = version_text(VERSION)
+    said = f"INSERT INTO meta VALUES ('{VERSION_KEY}', '{told}');\n"  # noqa: S608
     return (
         f"BEGIN IMMEDIATE;\n{TABLES}\n{views}"
-        f"INSERT INTO meta VALUES {version};\n"  # noqa: S608 - our own words
+        f"{said}"
         f"PRAGMA application_id = {APPLICATION_ID};\n"
         f"PRAGMA user_version = {VERSION};\nCOMMIT;\n"
     )
