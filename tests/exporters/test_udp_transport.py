@@ -130,3 +130,21 @@ def test_packing_keeps_every_line_in_order_within_the_limit(lines):
     assert lines == [line for data in datagrams for line in data.split(b"\n")]
     assert all(len(data) <= 40 for data in datagrams)
     assert len(datagrams) <= max(1, len(lines))
+
+
+def test_events_and_spans_say_their_number_where_they_may_get_lost(receiver):
+    batch = sample_batch(10**18)
+    exporter = build(f"udp://127.0.0.1:{receiver.port}")
+    exporter.send(batch)
+    exporter.close()
+    lines = [json.loads(each) for each in receiver.wait_for(len(batch))]
+
+    for kind, records in (("event", batch.events), ("span", batch.spans)):
+        said = [
+            (line["probekit.stream"], line["probekit.number"])
+            for line in lines
+            if line["type"] == kind
+        ]
+        assert [(batch.buffer_id, each.number) for each in records] == said
+        assert said
+    assert b"probekit.number" not in JsonLines().document(batch)

@@ -15,6 +15,10 @@ Events keep their own attributes under their own keys, beside ``name``, ``time``
 whose key is one of ours, or begins with ``attributes.``, stands under
 ``attributes.<key>``; so none is lost, and the way back is unique.
 
+Where lines may get lost, events and spans are numbered: ``probekit.number`` rises by one
+from event to event (and from span to span) of one ``probekit.stream``, over all
+processes and restarts, and is the same when a record is sent again.
+
 The text is ASCII: no reader sees a line end where there is none. Numbers that JSON does
 not have (NaN, infinities) become strings.
 """
@@ -49,6 +53,8 @@ OWN_EVENT_KEYS = frozenset(
         "body",
         "trace_id",
         "span_id",
+        "probekit.stream",
+        "probekit.number",
     }
 )
 _PREFIX = "attributes."
@@ -62,14 +68,18 @@ class JsonLines:
     Args:
         limit_bytes: Histograms are made coarser until their line has at most so many
             bytes; nothing else is cut. None for no limit.
+        numbered: Whether events and spans say their number in the buffer.
     """
 
-    __slots__ = ("_heads", "_limit_bytes")
+    __slots__ = ("_heads", "_limit_bytes", "_numbered")
 
-    def __init__(self, limit_bytes: "int | None" = None) -> None:
+    def __init__(
+        self, limit_bytes: "int | None" = None, *, numbered: bool = False
+    ) -> None:
         """Start with an empty memory."""
         self._heads: SeriesCache[str] = SeriesCache(_head)
         self._limit_bytes = limit_bytes
+        self._numbered = numbered
 
     def lines(self, batch: Batch) -> "list[bytes]":
         """One line for each point, event and span, in this order, without line ends."""
@@ -81,8 +91,11 @@ class JsonLines:
                 f',"end":"{rfc3339(window.end_unix_ns)}"{tail}'
             )
             found += [self._point(point, times) for point in window.points]
-        found += [_dumps(_event(event))[:-1] + tail for event in batch.events]
-        found += [_dumps(_span(span))[:-1] + tail for span in batch.spans]
+        stream = f',"probekit.stream":{_dumps(batch.buffer_id)},"probekit.number":'
+        for record in (*batch.events, *batch.spans):
+            said = _event(record) if isinstance(record, Event) else _span(record)
+            number = f"{stream}{record.number}" if self._numbered else ""
+            found.append(f"{_dumps(said)[:-1]}{number}{tail}")
         return [line.encode("ascii") for line in found]
 
     def _point(self, point: Point, times: str) -> str:

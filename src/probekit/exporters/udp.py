@@ -2,7 +2,8 @@
 
 A histogram with too many buckets for a datagram goes with fewer, wider ones. Any other
 record whose document is longer is refused before anything is sent, so that it becomes a
-dead letter and its neighbours go; it is never cut.
+dead letter and its neighbours go; it is never cut. What gets lost on the way is known
+to the receiver: counters by their running totals, events and spans by their numbers.
 """
 
 from probekit.errors import Rejected
@@ -36,7 +37,7 @@ class Udp:
             self._target.addresses(None), timeout_s=timeout_s
         )
         options.finish()
-        self._encoding = JsonLines(self._limit_bytes)
+        self._encoding = JsonLines(self._limit_bytes, numbered=True)
         self.contract = DeliveryContract(acknowledges=False, deadline_s=timeout_s)
 
     def __repr__(self) -> str:
