@@ -50,9 +50,9 @@ GOALS = (
         (RECORDING, "prometheus @Histogram.time() over a hot function"),
     )),
     Goal(4, "count only", (
-        (RECORDING, "bound counter, add(1), of two clock reads"),
-        (RECORDING, "prometheus Counter.inc() over add(1)"),
-    ), "There is no counting decorator: the whole call of a bound counter."),
+        (RECORDING, "@probe.count, of two clock reads"),
+        (RECORDING, "prometheus Counter.inc() over @probe.count"),
+    )),
     Goal(5, "async decorator", (
         (RECORDING, "@probe on a coroutine, of two clock reads"),
         (PEERS, "cheapest async decorator of a peer, of ours"),
@@ -73,7 +73,8 @@ GOALS = (
         (JOURNAL, "segment frames, values, of plain file, marshal of values"),
         (JOURNAL, "segment frames, values, of plain file, the same bytes of values"),
     ), "Read twice: against a file that has to make its bytes too, and against one "
-       "that is given the same bytes ready made."),
+       "that is given the same bytes ready made. How near the second can be come to in "
+       "CPython says the row of packing, checksum and write alone."),
     Goal(11, "fold and close", (
         (FOLD, "a raw value, alone in its flush"),
         (FOLD, "a raw value, among eleven"),

@@ -113,6 +113,7 @@ def entries(plan):
     """Name -> loop."""
     registry = plan.registry
     probe = Wish(registry=registry).grant
+    counted = Wish(registry=registry, counted=True).grant
     orders = instrument(Counter, "bench.orders", registry=registry)
     bound = orders.bind({"plan": "pro"})
     plain = orders.bind()
@@ -127,6 +128,8 @@ def entries(plan):
         "probe raising": loop_of(attempt, f=probe(fresh(raising))),
         "bare async": async_loop_of(bare_async),
         "probe async": async_loop_of(probe(bare_async)),
+        "probe.count": loop_of("f(1, 2)", f=counted(fresh(bare))),
+        "probe.count async": async_loop_of(counted(bare_async)),
         "empty": loop_of("pass"),
         "bound add": loop_of("add(1)", add=plain.add),
         "bound add method": loop_of("h.add(1)", h=bound),
@@ -295,6 +298,7 @@ def run():
         **dict.fromkeys(figures, "bare"),
         "probe raising": "bare raising",
         "probe async": "bare async",
+        "probe.count async": "bare async",
         **dict.fromkeys(
             ("bound add", "bound add method", "add with attributes", "count()"),
             "empty",
@@ -320,7 +324,9 @@ def run():
         row("probe async", "@probe on a coroutine, of two clock reads", 2.8, 4.0),
         row("probe raising", "@probe, a call that raises", 6.0, 9.0),
         row("hot", "a hot function, of two clock reads", 0.9, 1.2),
-        row("bound add", "bound counter, add(1), of two clock reads", 0.55, 1.0),
+        row("probe.count", "@probe.count, of two clock reads", 0.55, 1.0),
+        row("probe.count async", "@probe.count on a coroutine", None, None),
+        row("bound add", "bound counter, add(1), of two clock reads", None, None),
         row("bound add method", "bound counter, handle.add(1)", None, None),
         row("add with attributes", "counter.add(1, attributes)", None, None),
         row("count()", "count(name, plan=...)", None, None),
@@ -359,9 +365,16 @@ def run():
         ),
         (
             "prometheus inc()",
+            "prometheus Counter.inc() over @probe.count",
+            "probe.count",
+            7,
+            None,
+        ),
+        (
+            "prometheus inc()",
             "prometheus Counter.inc() over add(1)",
             "bound add",
-            7,
+            None,
             None,
         ),
     ):

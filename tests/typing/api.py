@@ -125,6 +125,43 @@ with probekit.suppress():
     pass
 
 
+@probekit.probe.count
+def counted(a: int, *, b: str = "") -> float:
+    return a + len(b)
+
+
+@probekit.probe.count(name="shop.lookup", attributes={"team": "a"})
+async def counted_later(a: int) -> str:
+    return str(a)
+
+
+class Counted:
+    @classmethod
+    @probekit.probe.count
+    def make(cls, owner: str) -> "Counted":
+        del owner
+        return cls()
+
+    @probekit.probe.count
+    def size(self) -> int:
+        return 0
+
+
+@probekit.probe.count
+def counted_each(a: int) -> Generator[int, str, bytes]:
+    got = yield a
+    return got.encode()
+
+
+counted_form: Callable[[int], float] = counted
+counted_result: float = counted(1, b="x")
+counted_later_form: Callable[[int], Awaitable[str]] = counted_later
+counted_size: int = Counted.make("Ann").size()
+counted_each_form: Callable[[int], Generator[int, str, bytes]] = counted_each
+counted("1")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+probekit.probe.count(span=True)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
+
+
 @probekit.observe
 def depth(observer: object) -> None:
     del observer
