@@ -15,8 +15,8 @@ Events keep their own attributes under their own keys, beside ``name``, ``time``
 whose key is one of ours, or begins with ``attributes.``, stands under
 ``attributes.<key>``; so none is lost, and the way back is unique.
 
-Where lines may get lost, events and spans are numbered: ``probekit.number`` rises by one
-from event to event (and from span to span) of one ``probekit.stream``, over all
+Where lines may get lost, events and spans are numbered: ``probekit.number`` rises by
+one from event to event (and from span to span) of one ``probekit.stream``, over all
 processes and restarts, and is the same when a record is sent again.
 
 The text is ASCII: no reader sees a line end where there is none. Numbers that JSON does
@@ -92,10 +92,11 @@ class JsonLines:
             )
             found += [self._point(point, times) for point in window.points]
         stream = f',"probekit.stream":{_dumps(batch.buffer_id)},"probekit.number":'
-        for record in (*batch.events, *batch.spans):
-            said = _event(record) if isinstance(record, Event) else _span(record)
-            number = f"{stream}{record.number}" if self._numbered else ""
-            found.append(f"{_dumps(said)[:-1]}{number}{tail}")
+        records = [(_event(each), each.number) for each in batch.events]
+        records += [(_span(each), each.number) for each in batch.spans]
+        for said, number in records:
+            where = f"{stream}{number}" if self._numbered else ""
+            found.append(f"{_dumps(said)[:-1]}{where}{tail}")
         return [line.encode("ascii") for line in found]
 
     def _point(self, point: Point, times: str) -> str:
