@@ -2,8 +2,9 @@
 
 Two kinds of record, in batches of 1,000, the making of the bytes included: *values*
 (300 series, as a busy process flushes them) and *events* (time, name, three
-attributes: what a queue would hold). Then 16 processes at once, each with its own
-segment, and what the kernel says about their locks.
+attributes: what a queue would hold). Then one event at a time, written and synced; and
+16 processes at once, each with its own segment, and what the kernel says about their
+locks.
 """
 
 import itertools
@@ -14,10 +15,12 @@ import random
 import shutil
 import sqlite3
 import statistics
+import struct
 import subprocess
 import sys
 import tempfile
 import time
+import zlib
 from pathlib import Path
 
 from plots import Bars
@@ -25,13 +28,16 @@ from table import Row, Table
 from turns import HERE, rounds, shuffled, spread
 
 from probekit.buffer.fold import Fold
+from probekit.buffer.journal.prompt import PromptSync
 from probekit.buffer.journal.segments import SegmentWriter
 from probekit.buffer.store import Store
 from probekit.model import Event, Harvest, Series
 
+BAREST = "pack, checksum and write of values alone"
 BATCH = 1_000
 SERIES = 300
 BATCHES = 40  # of one turn
+DURABLE = 20  # events of one turn, one at a time
 QUEUE_RECORDS = 30  # queues commit each record: a turn of them is shorter
 PROCESSES = 16
 TURN_S = 1.2
@@ -98,6 +104,29 @@ class PlainFile:
         self.file.flush()
         if self.sync:
             os.fdatasync(self.file.fileno())
+
+    def size_bytes(self):
+        return self.written
+
+    def close(self):
+        self.file.close()
+
+
+class Barest:
+    """What no frame of Python's floats can go without, were they in one list.
+
+    Pack them, sum them up, write: no series, no definitions, no head, one file.
+    """
+
+    def __init__(self, path, harvest):
+        self.file = path.open("wb")
+        self.values = [value for _, each in harvest.raw for value in each]
+        self.written = 0
+
+    def batch(self):
+        data = struct.pack(f"<{len(self.values)}d", *self.values)
+        zlib.crc32(data)
+        self.written += os.write(self.file.fileno(), data)
 
     def size_bytes(self):
         return self.written
@@ -230,6 +259,7 @@ def contenders(folder):
         "plain file + fdatasync, values": PlainFile(
             folder / "vs", of_values, sync=True
         ),
+        BAREST: Barest(folder / "barest", values),
         "segment frames, events": Segments(folder / "events", events),
         "plain file, the same bytes of events": PlainFile(
             folder / "e", of_events, sync=False
@@ -267,6 +297,47 @@ def turn(one):
         return batches * records / took, batches * records / max(used, 1e-9)
 
     return take
+
+
+def one_by_one(folder):
+    """Rows about events with ``durable=True``: written, and with ``sync_durable``."""
+    one = Harvest(events=events_harvest().events[:1])
+    writer = SegmentWriter(folder / "durable")
+    name, size = writer.append(one)
+    data = (folder / "durable" / name).read_bytes()[:size]
+    prompt = PromptSync(folder / "durable")
+    plain = PlainFile(folder / "one", data, sync=True)
+
+    def synced():
+        prompt.cover(writer.append(one)[0])
+
+    ways = {
+        "a durable event": lambda: writer.append(one),
+        "a durable event, synced": synced,
+        "plain file + fdatasync, one event": plain.batch,
+    }
+
+    def turn_of(way):
+        def take():
+            start = time.perf_counter()
+            for _ in range(DURABLE):
+                way()
+            return (time.perf_counter() - start) / DURABLE * 1e6
+
+        return take
+
+    found = shuffled({n: turn_of(way) for n, way in ways.items()}, rounds(12), 2)
+    writer.close()
+    plain.close()
+    for each, taken in found.items():
+        yield Row(each, min(taken), "µs", note=spread(taken, " µs", 0))
+    pairs = zip(*(found[each] for each in list(ways)[1:]), strict=True)
+    yield Row(
+        "a durable event, synced, of a plain write + fdatasync",
+        min(found["a durable event, synced"]) / min(found[list(ways)[2]]),
+        "x",
+        note="best of each; pairs: " + spread([a / b for a, b in pairs], " x", 2),
+    )
 
 
 WRITER = """
@@ -435,6 +506,8 @@ def table_in(folder):
     values, events = "segment frames, values", "segment frames, events"
     rows = [
         share(values, "plain file, the same bytes of values", goal=50),
+        share(BAREST, "plain file, the same bytes of values"),
+        share(values, BAREST),
         share(values, "plain file, marshal of values", goal=50, floor=50),
         share(values, "plain file + fdatasync, values"),
         share(events, "plain file, the same bytes of events"),
@@ -485,6 +558,7 @@ def table_in(folder):
             )
         )
         one.close()
+    rows += one_by_one(folder)
     rows += alone_and_together(folder)
     return Table(
         "The journal",

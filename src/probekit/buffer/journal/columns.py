@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from functools import reduce
 from itertools import accumulate, chain
 from operator import iconcat, itemgetter
+from typing import Any
 
 from probekit.histogram import Histogram
 from probekit.model import Harvest
@@ -105,25 +106,30 @@ def encode_raw(
         The bytes, and how many values were left out because they are no numbers.
 
     """
-    ids, lists = zip(*rows, strict=True)
+    flat = _end_to_end(rows)  # id, values, id, values, …
+    ids, lists = flat[::2], flat[1::2]
     values = _end_to_end(lists)
-    left_out = 0
     try:
-        packed = struct.pack(f"<{len(values)}d", *values)
+        return _pack_raw(ids, lists, values), 0
     except struct.error:
-        lists = tuple([v for v in row if _is_number(v)] for row in lists)
+        lists = [list(filter(_is_number, row)) for row in lists]
         good = _end_to_end(lists)
-        left_out = len(values) - len(good)
-        packed = struct.pack(f"<{len(good)}d", *good)
-    many = f"<{len(ids)}I"
-    lengths = struct.pack(many, *map(len, lists))
-    head = len(ids).to_bytes(4, "little")
-    return b"".join((head, struct.pack(many, *ids), lengths, packed)), left_out
+        return _pack_raw(ids, lists, good), len(values) - len(good)
 
 
-def _end_to_end(lists: "Iterable[Sequence[float]]") -> "list[float]":
-    empty: list[float] = []
-    return reduce(iconcat, lists, empty)
+def _pack_raw(
+    ids: "Sequence[int]",
+    lists: "Sequence[Sequence[float]]",
+    values: "Sequence[float]",
+) -> bytes:
+    length = len(ids)
+    form = f"<{1 + 2 * length}I{len(values)}d"
+    return struct.pack(form, length, *ids, *map(len, lists), *values)
+
+
+def _end_to_end(rows: "Iterable[Sequence[Any]]") -> "list[Any]":
+    empty: list[Any] = []
+    return reduce(iconcat, rows, empty)
 
 
 def _is_number(value: object) -> bool:
