@@ -94,8 +94,8 @@ class JsonLines:
         stream = f',"probekit.stream":{_dumps(batch.buffer_id)},"probekit.number":'
         records = [(_event(each), each.number) for each in batch.events]
         records += [(_span(each), each.number) for each in batch.spans]
-        for said, number in records:
-            where = f"{stream}{number}" if self._numbered else ""
+        for said, rank in records:
+            where = f"{stream}{rank}" if self._numbered else ""
             found.append(f"{_dumps(said)[:-1]}{where}{tail}")
         return [line.encode("ascii") for line in found]
 
