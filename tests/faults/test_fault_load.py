@@ -5,6 +5,7 @@ import pytest
 pytestmark = [pytest.mark.e2e, pytest.mark.faults]
 
 GROWTH_MB = 16
+SERIES_MB = 40  # of 10,000, recorded, folded and shipped by one process
 
 WEIGHED = """
 import ctypes, gc, json
@@ -73,6 +74,51 @@ def test_a_hundred_thousand_labels_cost_no_memory_and_no_count(scene, ledger, me
     measured(
         f"100,007 label sets: {kept} series, {overflow:,.0f} in the overflow series, "
         f"sum exact; {grown_mb} MB more; 3 of 6 odd values refused and counted"
+    )
+
+
+MANY = (
+    WEIGHED
+    + """
+many = [probekit.counter(f"many.{n}") for n in range(50)]
+for n in range(20_000):
+    many[n % 50].add(1, {"user": f"u{n}"})
+first = many[0].bind({"user": "u0"})
+first.add(1)  # a series that exists stays
+grown_mb = rss_mb() - before_mb
+say(probekit.flush(20), round(grown_mb, 1), round(rss_mb() - before_mb, 1))
+check_books()
+"""
+)
+
+
+@pytest.mark.row("R1")
+def test_many_metrics_with_labels_without_end_make_ten_thousand_series(
+    scene, ledger, measured
+):
+    """R1: each below its own limit; beyond the process's, each has its overflow."""
+    ledger.start()
+    (said,) = scene.run(MANY)
+    flushed, recorded_mb, grown_mb = said.split()
+
+    assert "True" == flushed
+    series, total, overflows, overflow = scene.rows(
+        "SELECT count(*), sum(sum), "
+        "count(*) FILTER (WHERE attributes LIKE '%overflow%'), "
+        "sum(sum) FILTER (WHERE attributes LIKE '%overflow%') "
+        "FROM series WHERE name LIKE 'many.%'"
+    )[0]
+    # operation() has taken one of the ten thousand.
+    assert (9_999 + 50, 20_001, 50) == (series, total, overflows)
+    assert 20_000 - 9_999 == overflow
+    assert [(2,)] == scene.rows(
+        "SELECT sum FROM series WHERE name = 'many.0' AND attributes LIKE '%\"u0\"%'"
+    )
+    assert float(grown_mb) <= SERIES_MB
+    measured(
+        f"50 metrics, 20,000 label sets: 10,000 series and 50 overflow series, sum "
+        f"exact; {recorded_mb} MB more once recorded, {grown_mb} MB with the buffer's "
+        "and the exporter's part of each series"
     )
 
 
