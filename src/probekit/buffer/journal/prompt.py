@@ -7,6 +7,7 @@ than a second. Callers that come together share one sync.
 import queue
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from probekit.buffer.journal.syncing import sync_places, sync_segment
@@ -110,8 +111,9 @@ class PromptSync:
                         self._thread = None
                         return
                 continue
-            while not self._queue.empty():  # nobody else takes from it
-                requests.append(self._queue.get())
+            with suppress(queue.Empty):
+                while True:
+                    requests.append(self._queue.get_nowait())
             self._serve(requests)
 
     def _serve(self, requests: "list[_Request]") -> None:
