@@ -23,18 +23,13 @@ VARARGS, VARKEYWORDS = 0x04, 0x08
 GENERATOR, COROUTINE, ITERABLE_COROUTINE, ASYNC_GENERATOR = 0x20, 0x80, 0x100, 0x200
 
 # What a wrapper closes over; the factory takes them in this order.
-FREE = (
-    "f",
+FREE = ("f", "deadline", "clear", "ticks", "values", "fail", "judge", "open")
+# What it has as constants: every cell that it closes over costs half a nanosecond a
+# call. Hashable, as constants of code must be.
+FIXED = (
     "clock",
-    "deadline",
-    "clear",
-    "ticks",
     "due",
-    "values",
-    "fail",
-    "dropped",
-    "judge",
-    "open",
+    "registry",
     "first",
     "raised",
     # Parameters may be called like these.
@@ -42,7 +37,7 @@ FREE = (
     "Exception",
     "StopAsyncIteration",
 )
-
+MARK = "\0probekit "  # begins the text that stands for such a constant at first
 
 _FREE = ", ".join(f"{PREFIX}_{name}" for name in FREE)
 
@@ -127,11 +122,15 @@ def any_arguments(
 @lru_cache(maxsize=1024)
 def factory_of(shape: Shape) -> CodeType:
     """Compile the factory of wrappers of *shape*: a module that defines ``make``."""
-    return compile(source_of(shape), FILENAME, "exec")
+    text = _text_of(shape)
+    for name in FIXED:
+        # This loads the constant and nothing else; calling a literal would warn.
+        text = text.replace(f"@_{name}", f"(None or {MARK + name!r})")
+    return compile(text.replace("@_", f"{_prefix_of(shape)}_"), FILENAME, "exec")
 
 
 def source_of(shape: Shape) -> str:
-    """The text of the factory.
+    """The text of the factory, with names for what becomes a constant.
 
     Example:
         >>> print(source_of(Shape("plain", (), ("a", "b"))).replace(_FREE, "..."))
@@ -145,7 +144,7 @@ def source_of(shape: Shape) -> str:
                         _pk_fail(_pk_t0)
                     except _pk_Exception:
                         _pk_t0 = None
-                        _pk_dropped[0] += 1
+                        _pk_registry.dropped[0] += 1
                     raise
                 _pk_t1 = _pk_clock()
                 if _pk_t1 > _pk_deadline[()] and _pk_due():
@@ -156,9 +155,18 @@ def source_of(shape: Shape) -> str:
         <BLANKLINE>
 
     """
+    return _text_of(shape).replace("@_", f"{_prefix_of(shape)}_")
+
+
+def _prefix_of(shape: Shape) -> str:
+    """What names of ours begin with, and none of the parameters."""
     prefix = PREFIX
     while any(name.startswith(prefix) for name in shape.names):
         prefix += "_"
+    return prefix
+
+
+def _text_of(shape: Shape) -> str:
     text = _HEAD + _BODY[shape.flavour]
     for mark, lines in (
         ("START", "" if shape.counted else _START),
@@ -176,7 +184,6 @@ def source_of(shape: Shape) -> str:
         .replace("@PARAMETERS", parameters_of(shape))
         .replace("@ARGUMENTS", arguments_of(shape))
         .replace("@RESULT", result)
-        .replace("@_", f"{prefix}_")
     )
 
 
@@ -220,7 +227,7 @@ _FAILED = """\
                 @FAIL
             except @_Exception:
                 @_t0 = None
-                @_dropped[0] += 1
+                @_registry.dropped[0] += 1
         @CLOSE_FAILED
             raise
 """

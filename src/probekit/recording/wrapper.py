@@ -20,6 +20,7 @@ from probekit.recording.template import (
     FILENAME,
     FREE,
     ITERABLE_COROUTINE,
+    MARK,
     Flavour,
     any_arguments,
     factory_of,
@@ -87,7 +88,7 @@ def timed(
         "due": registry.due,
         "values": outcome.values,
         "fail": outcome.fail,
-        "dropped": registry.dropped,
+        "registry": registry,
         "judge": error_if and outcome.judge_by(error_if),
         "open": span and functools.partial(span, "generator" not in flavour),
         "first": _first_step,
@@ -99,9 +100,22 @@ def timed(
     namespace: dict[str, Any] = {}
     exec(factory_of(shape), namespace)  # noqa: S102 - our own text, see template.py
     twin: FunctionType = namespace["make"](*(parts[name] for name in FREE))
+    twin.__code__ = _fixed(twin.__code__, parts)
     twin = dressed(twin, function)
     registry.twins.add(twin)
     return twin
+
+
+def _fixed(code: CodeType, parts: "dict[str, Any]") -> CodeType:
+    """Put *parts* where *code* of the template has the texts that stand for them."""
+    return code.replace(
+        co_consts=tuple(
+            parts[each[len(MARK) :]]
+            if isinstance(each, str) and each.startswith(MARK)
+            else each
+            for each in code.co_consts
+        )
+    )
 
 
 def flavour_of(function: Function) -> Flavour:
