@@ -17,6 +17,7 @@ from probekit.sources import kept as kept_module
 from probekit.sources.host import HostSource
 from probekit.sources.kept import KeptFile, Lines
 from probekit.sources.portable import PsutilHost
+from probekit.sources.process import ProcessSource
 from probekit.sources.storage import mount_table, space
 
 if not psutil.LINUX:
@@ -310,6 +311,19 @@ print((ours.disk_bytes(), peer.disk_bytes()))
     ours, peer = ast.literal_eval(answer.stdout)
 
     assert peer == ours
+
+
+def test_a_sandbox_that_forbids_to_ask_what_is_used_costs_no_other_figure(monkeypatch):
+    def forbidden(who):
+        raise PermissionError(who)
+
+    monkeypatch.setattr(resource, "getrusage", forbidden)
+    observer, source = Observer(), ProcessSource()
+    source(observer)
+    names = {series.name for series in observer.harvest().series}
+
+    assert {"fault": "PermissionError"} == source.skipped
+    assert {"process.cpu.time", "process.memory.usage", "process.disk.io"} <= names
 
 
 def test_where_no_blocks_are_counted_the_file_tells_of_disks(tmp_path, monkeypatch):

@@ -56,7 +56,10 @@ class LinuxProcess:
 
     def __enter__(self) -> None:
         """Begin a sample."""
-        self._used = resource.getrusage(resource.RUSAGE_SELF)
+        try:
+            self._used = _used()
+        except OSError:  # forbidden in some sandbox: each part asks, and fails
+            self._used = None
 
     def __exit__(
         self,
