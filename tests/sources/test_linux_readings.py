@@ -326,14 +326,35 @@ def test_a_sandbox_that_forbids_to_ask_what_is_used_costs_no_other_figure(monkey
     assert {"process.cpu.time", "process.memory.usage", "process.disk.io"} <= names
 
 
-def test_where_no_blocks_are_counted_the_file_tells_of_disks(tmp_path, monkeypatch):
+@pytest.fixture
+def without_blocks(tmp_path, monkeypatch):
+    """A process whose kernel counts no blocks, and its file."""
     process, used = LinuxProcess(), resource.getrusage(resource.RUSAGE_SELF)
     none = resource.struct_rusage((*used[:9], 0, 0, *used[11:]))
     monkeypatch.setattr(resource, "getrusage", lambda who: none)
-    (tmp_path / "io").write_text("rchar: 1\nread_bytes: 7\nwrite_bytes: 9\n")
     process._io = KeptFile(str(tmp_path / "io"))
+    return process, tmp_path / "io"
 
-    assert (7, 9) == process.disk_bytes()
+
+IO = "rchar: 1\nread_bytes: {}\nwrite_bytes: {}\n"
+
+
+def test_where_no_blocks_are_counted_the_file_tells_of_disks(without_blocks):
+    process, file = without_blocks
+    for numbers in ((7, 9), (7, 10), (0, 11)):
+        file.write_text(IO.format(*numbers))
+
+        assert numbers == process.disk_bytes()
+
+
+def test_the_file_is_asked_again_where_nothing_was_moved(without_blocks):
+    process, file = without_blocks
+    file.write_text(IO.format(0, 0))
+    process.disk_bytes()
+    file.write_text(IO.format(7, 9))
+    told = [process.disk_bytes() for _ in range(7)]
+
+    assert [(0, 0)] * 5 + [(7, 9)] * 2 == told
 
 
 def test_context_switches_are_those_of_all_threads():

@@ -10,6 +10,7 @@ from probekit.sources.kept import KeptFile, Lines
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _TICKS_HZ = os.sysconf("SC_CLK_TCK")
 _BLOCK_BYTES = 512  # of getrusage, whatever the disk's own are
+_IDLE_SAMPLES = 5  # for which a process without any traffic is believed to have none
 _DESCRIPTORS = "/proc/self/fd"
 _TASKS = "/proc/self/task"
 
@@ -30,6 +31,7 @@ class LinuxProcess:
 
     __slots__ = (
         "_descriptors",
+        "_idle_samples",
         "_io",
         "_io_lines",
         "_started_s",
@@ -46,6 +48,7 @@ class LinuxProcess:
         self._statm = KeptFile("/proc/self/statm")
         self._io = KeptFile("/proc/self/io")
         self._io_lines = Lines(b"\nread_bytes: ", b"\nwrite_bytes: ")
+        self._idle_samples = 0
         self._tasks = KeptFile(_TASKS)
         self._descriptors = KeptFile(_DESCRIPTORS)
         self._used: resource.struct_rusage | None = None
@@ -98,7 +101,13 @@ class LinuxProcess:
         written = own.ru_oublock + children.ru_oublock
         if read or written:  # the same counters as in the file, at a third of the cost
             return read * _BLOCK_BYTES, written * _BLOCK_BYTES
+        if self._idle_samples:
+            self._idle_samples -= 1
+            return 0, 0
+        # A kernel may not count blocks, and yet have the file.
         read, written = self._io_lines.numbers(self._io.read())
+        if not (read or written):
+            self._idle_samples = _IDLE_SAMPLES
         return read, written
 
     def switches(self) -> "tuple[int, int]":
