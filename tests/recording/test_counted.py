@@ -378,3 +378,27 @@ def test_what_cannot_be_counted_is_named():
     """At decoration, not later."""
     with pytest.raises(probekit.ConfigError, match="int"):
         probekit.probe.count(3)
+
+
+def test_switched_off_for_good_the_function_is_left_as_it_is(monkeypatch):
+    """The very object, with arguments or without."""
+    monkeypatch.setenv("PROBEKIT_DISABLE", "1")
+
+    assert divided is probekit.probe.count(divided)
+    assert divided is probekit.probe.count(name="other")(divided)
+
+
+def test_of_a_class_what_a_decorator_hides_is_left_out_with_a_word(
+    count, calls, caplog
+):
+    """It works as before."""
+
+    @count
+    class Shop:
+        @functools.lru_cache  # noqa: B019 - it lives as long as the test
+        def price(self):
+            return 3
+
+    assert 3 == Shop().price()
+    assert {} == calls()
+    assert "price is hidden by its decorator" in caplog.text
