@@ -10,9 +10,10 @@ import math
 import struct
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from itertools import accumulate, repeat
+from math import ceil
 
 LOWEST_EXPONENT = -9
 HIGHEST_EXPONENT = 18
@@ -118,7 +119,11 @@ class Histogram:
         self.count += len(chunk)
         self.sum += float(total)
         bins, known = self.bins, self.bins.get
-        if len(chunk) <= _FEW:
+        if len(chunk) == 1:
+            low = high = float(total)
+            bin_ = bisect_left(BOUNDS, low)
+            bins[bin_] = known(bin_, 0) + 1
+        elif len(chunk) <= _FEW:
             low, high = float(min(chunk)), float(max(chunk))
             for bin_ in map(bisect_left, repeat(BOUNDS), chunk):
                 bins[bin_] = known(bin_, 0) + 1
@@ -193,29 +198,34 @@ class Histogram:
         counts: "Iterable[int]",
     ) -> "list[float]":
         found: list[float] = []
-        total, seen = self.count, list(accumulate(counts))
+        total, low, high = self.count, self.min, self.max
+        seen = list(accumulate(counts))
         for share in shares:
-            rank = math.ceil(share * total) or 1
+            rank = ceil(share * total) or 1
             if rank >= total:
-                found.append(self.max)
+                found.append(high)
+                continue
+            bin_ = ordered[bisect_left(seen, rank)]
+            if 0 < bin_ < OVERFLOW_BIN:  # as middle(), without a call
+                middle = (BOUNDS[bin_ - 1] + BOUNDS[bin_]) / 2
+                found.append(low if middle < low else min(middle, high))
             else:
-                found.append(self.middle(ordered[bisect_left(seen, rank)]))
+                found.append(self.middle(bin_))
         return found
 
-    def summary(self, shares: Sequence[float]) -> "tuple[list[float], bytes]":
-        """As ``quantiles(shares), to_blob()`` at less cost."""
-        ordered = sorted(self.bins)
+    def summary(
+        self, shares: Sequence[float], ordered: "list[int]"
+    ) -> "tuple[list[float], bytes]":
+        """As ``quantiles(shares), to_blob()``, for who knows the bins in order."""
         counts = list(map(self.bins.__getitem__, ordered))
         return self._quantiles(shares, ordered, counts), blob_of(ordered, counts)
 
     def middle(self, bin_: int) -> float:
         """The value that stands for all in bin *bin_*, between min and max."""
-        if bin_ == 0:
-            middle = BOUNDS[0] / 2
-        elif bin_ == OVERFLOW_BIN:
-            middle = self.max
-        else:
+        if 0 < bin_ < OVERFLOW_BIN:
             middle = (BOUNDS[bin_ - 1] + BOUNDS[bin_]) / 2
+        else:
+            middle = self.max if bin_ else BOUNDS[0] / 2
         if middle < self.min:
             return self.min
         if middle > self.max:
@@ -244,31 +254,21 @@ class Histogram:
             ValueError: The bytes are not such a blob.
 
         """
-        histogram = cls()
-        histogram.sum, histogram.min, histogram.max = total, low, high
-        occupied, rest = divmod(len(blob) - 1, 3)
-        if blob[:1] == b"B" and not rest and occupied < len(_UNPACKERS):
-            numbers = _UNPACKERS[occupied](blob)
-            histogram.count = sum(numbers[occupied:])
-            histogram.bins = dict(
-                zip(numbers[:occupied], numbers[occupied:], strict=True)
-            )
-            return histogram
-        code = blob[:1].decode("ascii", "replace")
-        if code not in {"B", "H", "I", "Q"}:
+        form = _BY_CODE.get(blob[:1])
+        if form is None:
             raise ValueError(f"not a histogram blob: first byte {blob[:1]!r}")
-        width = 2 + array(code).itemsize
-        occupied, rest = divmod(len(blob) - 1, width)
+        occupied, rest = divmod(len(blob) - 1, form.width)
         if rest:
-            raise ValueError(f"not a histogram blob: {len(blob)} bytes of type {code}")
-        bins, counts = array("H"), array(code)
-        bins.frombytes(blob[1 : 1 + 2 * occupied])
-        counts.frombytes(blob[1 + 2 * occupied :])
-        if _BIG_ENDIAN:
-            bins.byteswap()
-            counts.byteswap()
-        histogram.bins = dict(zip(bins, counts, strict=True))
-        histogram.count = sum(counts)
+            raise ValueError(
+                f"not a histogram blob: {len(blob)} bytes of {form.code!r}"
+            )
+        unpack = form.unpacks.get(occupied) or form.packer(occupied).unpack
+        _, *numbers = unpack(blob)
+        counts = numbers[occupied:]
+        histogram = cls()
+        histogram.count, histogram.sum = sum(counts), total
+        histogram.min, histogram.max = low, high
+        histogram.bins = dict(zip(numbers[:occupied], counts, strict=True))
         return histogram
 
     def __eq__(self, other: object) -> bool:
@@ -294,24 +294,37 @@ class Histogram:
 
 def blob_of(ordered: "list[int]", counts: "list[int]") -> bytes:
     """See :meth:`Histogram.to_blob`."""
-    occupied = len(ordered)
-    if occupied < len(_PACKERS):
-        try:
-            return _PACKERS[occupied](b"B", *ordered, *counts)
-        except struct.error:  # a count above 255
-            pass
-    top = max(counts, default=0)
-    code = next(c for c in "BHIQ" if top < 1 << 8 * array(c).itemsize)
-    bins, found = array("H", ordered), array(code, counts)
-    if _BIG_ENDIAN:
-        bins.byteswap()
-        found.byteswap()
-    return code.encode() + bins.tobytes() + found.tobytes()
+    top = max(counts) if counts else 0
+    for form in _FORMS:
+        if top <= form.most:
+            break
+    pack = form.packs.get(len(ordered)) or form.packer(len(ordered)).pack
+    return pack(form.code, *ordered, *counts)
 
 
-# By number of bins: nearly all histograms of a window have few of them.
-_PACKERS = tuple(struct.Struct(f"<c{n}H{n}B").pack for n in range(48))
-_UNPACKERS = tuple(struct.Struct(f"<x{n}H{n}B").unpack for n in range(48))
+class _Form:
+    """Blobs whose counts are of one width, by their number of bins."""
+
+    __slots__ = ("code", "most", "packs", "unpacks", "width")
+
+    def __init__(self, code: str) -> None:
+        self.code = code.encode()
+        size_bytes = struct.calcsize(f"<{code}")
+        self.most, self.width = (1 << 8 * size_bytes) - 1, 2 + size_bytes
+        self.packs: dict[int, Callable[..., bytes]] = {}
+        self.unpacks: dict[int, Callable[[bytes], tuple[int, ...]]] = {}
+
+    def packer(self, occupied: int) -> struct.Struct:
+        """Made once for most numbers of bins."""
+        made = struct.Struct(f"<c{occupied}H{occupied}{self.code.decode()}")
+        if occupied < _MOST_PACKERS:
+            self.packs[occupied], self.unpacks[occupied] = made.pack, made.unpack
+        return made
+
+
+_MOST_PACKERS = 256
+_FORMS = tuple(map(_Form, "BHIQ"))
+_BY_CODE = {form.code: form for form in _FORMS}
 
 
 @lru_cache(maxsize=32)
@@ -347,6 +360,3 @@ def _counted(ordered: "list[float]") -> "list[tuple[int, int]]":
         found.append((first, following - position))
         position = following
     return found
-
-
-_BIG_ENDIAN = array("H", [1]).tobytes() != b"\x01\x00"

@@ -5,10 +5,9 @@ changed it; after a failed commit it forgets and reads again.
 """
 
 import json
-import math
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from probekit.buffer import checksums, sql
@@ -36,12 +35,14 @@ class Total:
         sum: Of counters and up-down counters; the net.
         last: Of gauges, the last value.
         histogram: Of histograms.
+        ordered: Its bins, rising, as far as they were known at the last close.
     """
 
     count: int = 0
     sum: float = 0.0
     last: "float | None" = None
     histogram: "Histogram | None" = None
+    ordered: "list[int]" = field(default_factory=list)
 
 
 def clamped(value: float) -> float:
@@ -262,21 +263,17 @@ def _check(row: "tuple[Any, ...]") -> None:
 
 
 def _standing(total: Total, now_ns: int) -> "tuple[Any, ...]":
+    """In the order of ``STANDING``."""
     histogram = total.histogram
     if histogram is None:
         nothing = (None,) * 6
         return (total.count, total.sum, total.last, *nothing, now_ns)
+    ordered = total.ordered
+    if len(ordered) != len(histogram.bins):  # a total never loses one
+        ordered = total.ordered = sorted(histogram.bins)
+    shown: Sequence[float | None]
+    shown, bins = histogram.summary(_SHARES, ordered)
+    if not histogram.count:
+        shown = (None, None, None)
     low, high = histogram.min, histogram.max
-    (p50, p95, p99), bins = _summary(histogram)
-    return total.count, histogram.sum, None, low, high, p50, p95, p99, bins, now_ns
-
-
-def _summary(
-    histogram: Histogram,
-) -> "tuple[Sequence[float | None], bytes]":
-    """The median, the 95th and the 99th percentile, None for nothing; and the bins."""
-    found, bins = histogram.summary(_SHARES)
-    every = sum(found)
-    if every - every == 0:
-        return found, bins
-    return [value if math.isfinite(value) else None for value in found], bins
+    return (total.count, histogram.sum, None, low, high, *shown, bins, now_ns)
