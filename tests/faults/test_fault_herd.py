@@ -132,6 +132,20 @@ def test_a_fleet_does_not_come_back_at_one_moment(rng, measured):
 
 
 @pytest.mark.row("N13")
+def test_what_is_new_waits_for_the_backlog_no_longer_than_the_first_try_did(rng):
+    """N13: oldest first is affordable: the wait for the far side takes the time."""
+    waits_s, drains_s = [], []
+    for client in simulate(rng, OUTAGE_S + 120.0):
+        first_s = client.arrivals[0][0]
+        current_s = next(at_s for at_s, waiting in client.arrivals if not waiting)
+        waits_s.append(first_s - OUTAGE_S)
+        drains_s.append(current_s - first_s)
+
+    assert max(drains_s) <= 2.0
+    assert sum(drains_s) <= sum(waits_s) / 10
+
+
+@pytest.mark.row("N13")
 def test_a_backlog_takes_at_most_half_of_the_time_of_the_far_side(rng):
     """N13: a client that catches up sends, and then pauses for as long as it took."""
     for client in simulate(rng, OUTAGE_S + 60.0):
