@@ -13,7 +13,6 @@ from probekit.model import Event, Harvest, Problem, Series, Span
 from probekit.observer import Observer
 from probekit.patience import LIMIT, OFF_S, Patience
 from probekit.ports import DeliveryContract
-from probekit.recording.observers import Observers
 from probekit.recording.probe import Wish
 from probekit.recording.registry import Registry
 from probekit.scrub import Scrubber
@@ -72,7 +71,7 @@ def in_time(monkeypatch, part, seconds):
 
 def test_an_observe_callback_that_fails_each_time_rests(failing, told, monkeypatch):
     """Five times, then not for five minutes, then once more; its neighbour works on."""
-    observers, seen = Observers(Registry().table), []
+    observers, seen = Registry().observers, []
     observers.add(failing)
     observers.add(seen.append)
     for _ in range(20):

@@ -188,3 +188,24 @@ def test_callbacks_may_read_into_series_that_instruments_have(registry, make, dr
 
     assert 7 in drained().harvest.gauge_values
     assert {} == drained().harvest.losses
+
+
+def test_what_callbacks_call_a_series_is_cut_and_cleaned(registry, drained):
+    """As for instruments; it is the same series at the next reading."""
+
+    @registry.observe
+    def careless(observer):
+        given = {"password": "geheim", "text": "x" * 9000, "half": "\ud800"}
+        observer.gauge("q" * 300, 1, given)
+        observer.gauge("queue.depth", 1, {"who": ValueError("geheim")})
+
+    first, then = drained().harvest, drained().harvest
+    long, short = registry.table.series
+    attributes = dict(long.attributes)
+
+    assert list(first.gauge_ids) == list(then.gauge_ids) == [0, 1]
+    assert "q" * 200 == long.name
+    assert {"password", "text", "half"} == set(attributes)
+    assert (4096, "\\ud800") == (len(attributes["text"]), attributes["half"])
+    assert {"who": "<ValueError>"} == dict(short.attributes)
+    assert "geheim" not in repr(registry.table.series)

@@ -5,15 +5,17 @@ from collections.abc import Callable, Iterable
 
 from probekit.errors import ConfigError
 from probekit.hints import TYPE_CHECKING, TypeAlias, TypeVar
+from probekit.naming import NAME_LIMIT, VALUE_LIMIT
 from probekit.notice import notice
-from probekit.observer import Observe, Observer, SeriesTable
+from probekit.observer import Observe, Observer, SeriesTable, frozen
 from probekit.patience import Patience
 from probekit.recorded import Series
 from probekit.recording.allowance import Allowance
-from probekit.recording.attributes import type_name
+from probekit.recording.attributes import clean, encodable, is_lasting, type_name
 
 if TYPE_CHECKING:
     from probekit.model import Harvest
+    from probekit.recording.seams import Scrub
 
 T = TypeVar("T")
 # Adds to a harvest what somebody else has counted; its ids are those of the table.
@@ -24,17 +26,21 @@ class Share(SeriesTable):
     """A table of series with room for so many more of those that callbacks read.
 
     Nothing can be read into an overflow series: one level among others is no level.
+    What a series is called is cut and cleaned as it is for instruments.
 
     Attributes:
         nowhere: Id that stands for all series beyond; None while there are none.
     """
 
-    __slots__ = ("_allowance", "_made", "nowhere")
+    __slots__ = ("_allowance", "_made", "_scrub", "nowhere")
 
-    def __init__(self, table: SeriesTable, allowance: Allowance) -> None:
-        """Add to *table* itself."""
+    def __init__(
+        self, table: SeriesTable, allowance: Allowance, scrub: "Callable[[], Scrub]"
+    ) -> None:
+        """Add to *table* itself; *scrub* gives what takes secrets out."""
         self.series, self._ids = table.series, table._ids  # noqa: SLF001 - its sister
         self._allowance = allowance
+        self._scrub = scrub
         self._made = 0
         self.nowhere: int | None = None
 
@@ -43,9 +49,29 @@ class Share(SeriesTable):
         known = self._ids.get(series)
         if known is not None:
             return known
-        if self._made < self._allowance.observed_limit:
-            self._made += 1
-            return super().intern(series)
+        kept = self._cleaned(series)
+        is_new = kept not in self._ids
+        if is_new and self._made >= self._allowance.observed_limit:
+            return self._refuse(kept)
+        self._made += is_new
+        made = super().intern(kept)
+        if _is_light(series):  # else it is cleaned again each time, and not held
+            self._ids[series] = made
+        return made
+
+    def _cleaned(self, series: Series) -> Series:
+        given = series.attributes
+        attributes = self._scrub().attributes(clean(dict(given))) if given else {}
+        return Series(
+            encodable(series.name, NAME_LIMIT),
+            series.kind,
+            encodable(series.unit, NAME_LIMIT),
+            frozen(attributes),
+            series.description,
+            series.ends_with_process,
+        )
+
+    def _refuse(self, series: Series) -> int:
         if self.nowhere is None:
             self.nowhere = super().intern(Series("probekit.overflow.observed", "gauge"))
             notice(
@@ -79,16 +105,26 @@ class Share(SeriesTable):
         return array("I", [each for each, _ in kept]), array("d", [v for _, v in kept])
 
 
+def _is_light(series: Series) -> bool:
+    """Whether holding it, as it was told, holds neither much text nor objects."""
+    size = len(series.name)
+    for name, value in series.attributes:
+        if not is_lasting(value):
+            return False
+        size += len(name) + (len(value) if isinstance(value, str | tuple) else 1)
+    return size <= VALUE_LIMIT
+
+
 class Observers:
     """The callbacks of ``observe`` and what they said."""
 
     __slots__ = ("_asked", "_collecting", "_observer", "_table")
 
     def __init__(
-        self, table: SeriesTable, allowance: "Allowance | None" = None
+        self, table: SeriesTable, allowance: Allowance, scrub: "Callable[[], Scrub]"
     ) -> None:
         """Start without callbacks; series go into *table*."""
-        self._table = Share(table, allowance or Allowance())
+        self._table = Share(table, allowance, scrub)
         self._asked: list[tuple[Observe, Patience]] = []
         self._collecting: list[tuple[Collect, Patience]] = []
         self._observer: Observer | None = None

@@ -81,7 +81,7 @@ class Registry:
         self._losses = Losses()
         self.dropped = [0]  # durations lost where even a call was impossible
         self.allowance = Allowance()
-        self.observers = Observers(self.table, self.allowance)
+        self.observers = Observers(self.table, self.allowance, lambda: self.scrub)
         self.events: Queue[Queued] = Queue(self._refuser("events"))
         self.spans: Queue[QueuedSpan] = Queue(self._refuser("spans"))
         self.problems = Problems(self)
