@@ -1,8 +1,8 @@
 """Files of the kernel's that are read again and again, through descriptors kept open.
 
 To open one takes about as long as to read it. The host may close our descriptors and
-give their numbers to files of its own: each is looked at before it is read. A forked
-child opens its own, because ``/proc/self`` is whoever opened it.
+give their numbers to files of its own: each is looked at before it is read. Whoever
+reads ``/proc/self`` takes new ones in a forked child: it is whoever opened it.
 """
 
 import os
@@ -24,7 +24,7 @@ class KeptFile:
     a position, that is the error of the reading; the next one tries again.
     """
 
-    __slots__ = ("_held", "_identity", "_number", "_path", "_pid")
+    __slots__ = ("_held", "_identity", "_number", "_path")
 
     def __init__(self, path: str) -> None:
         """Open nothing yet."""
@@ -32,7 +32,6 @@ class KeptFile:
         self._held: Held | None = None
         self._number = -1
         self._identity = (0, 0)  # inode and device, as ``os.fstat`` has them
-        self._pid = 0
 
     def read(self, most_bytes: int = _MOST_BYTES) -> bytes:
         """Return what the file says now.
@@ -63,15 +62,11 @@ class KeptFile:
             OSError: It is not there, not for us, or there is no descriptor left.
 
         """
-        if self._pid == os.getpid():
-            try:
-                found = os.fstat(self._number)
-            except OSError:  # the host closed it
-                pass
-            else:
-                if found[1:3] == self._identity:
-                    return found
-        return self._open()
+        try:
+            found = os.fstat(self._number)
+        except OSError:  # it was not open yet, or the host closed it
+            return self._open()
+        return found if found[1:3] == self._identity else self._open()
 
     def _open(self) -> os.stat_result:
         self.close()
@@ -82,12 +77,12 @@ class KeptFile:
             os.close(number)
             raise
         self._held = Held(number, found.st_dev, found.st_ino)
-        self._number, self._identity, self._pid = number, found[1:3], os.getpid()
+        self._number, self._identity = number, found[1:3]
         return found
 
     def close(self) -> None:
         """Close the descriptor, if it is still ours; the next reading opens again."""
-        held, self._held, self._pid = self._held, None, 0
+        held, self._held, self._number = self._held, None, -1
         if held is not None:
             held.close()
 

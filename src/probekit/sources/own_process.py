@@ -19,6 +19,9 @@ Pair = tuple[int, int]
 class ProcessReader(Protocol):
     """One method a part; any exception where it cannot be read."""
 
+    def close(self) -> None:
+        """Keep nothing open: it is another process's, or needed no more."""
+
     def oneshot(self) -> "AbstractContextManager[None]":
         """Around all parts of one sample."""
 
@@ -63,6 +66,10 @@ class PsutilProcess:
         """Take the time from *clock*; take no handle yet."""
         self._clock = clock
         self._process: psutil.Process | None = None
+
+    def close(self) -> None:
+        """Let go of the handle."""
+        self._process = None
 
     def _handle(self) -> "psutil.Process":
         """Take a handle on the calling process, once.
@@ -141,6 +148,11 @@ class EitherProcess:
         """Ask *first*, then *second*."""
         self._first = first
         self._second = second
+
+    def close(self) -> None:
+        """Close both."""
+        self._first.close()
+        self._second.close()
 
     def oneshot(self) -> "AbstractContextManager[None]":
         """Around all parts of one sample, of the first reader."""

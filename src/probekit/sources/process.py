@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from operator import sub
 
 from probekit.clock import SYSTEM_CLOCK, Clock
@@ -44,11 +45,18 @@ class ProcessSource:
         reader = self._reader
         try:
             if reader is None or reader.pid != os.getpid():
+                self._forget()
                 reader = self._reader = Reader(self._clock, self._make(self._clock))
             with reader.reads.oneshot():
                 reader(observer)
         except Exception:  # no /proc, no psutil: there is nothing to say
-            self._reader = None
+            self._forget()
+
+    def _forget(self) -> None:
+        reader, self._reader = self._reader, None
+        if reader is not None:
+            with suppress(Exception):  # there is nobody to tell
+                reader.reads.close()
 
 
 class Reader(Sections):
