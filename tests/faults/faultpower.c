@@ -5,11 +5,13 @@
  *
  * A file is copied when it is synced. Names go at once, the worst for whoever removes a
  * file before what replaces it is synced; a file that was never synced has no name.
+ * One thread at a time copies: an older copy would replace a newer one, as no disk does.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +20,8 @@
 
 #define REAL(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
 #define LONG 8192
+
+static pthread_mutex_t turn = PTHREAD_MUTEX_INITIALIZER;
 
 static int shadow(const char *path, char *copy) {
     const char *wanted = getenv("FAULTPOWER_PATH"), *into = getenv("FAULTPOWER_SHADOW");
@@ -34,9 +38,10 @@ static void keep(int fd) {
     ssize_t size;
     int keep_errno = errno, from, to;
     struct stat found;
+    pthread_mutex_lock(&turn);
     snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
     size = readlink(link, path, sizeof path - 1);
-    if (size < 0) return;
+    if (size < 0) goto out;
     path[size] = 0;
     if (!shadow(path, copy) || stat(path, &found) || !S_ISREG(found.st_mode)) goto out;
     snprintf(fresh, sizeof fresh, "%s.%d", copy, gettid());
@@ -50,6 +55,7 @@ static void keep(int fd) {
     if (from >= 0) close(from);
     if (to >= 0) close(to);
 out:
+    pthread_mutex_unlock(&turn);
     errno = keep_errno;
 }
 
@@ -68,7 +74,9 @@ int fdatasync(int fd) {
 int unlink(const char *path) {
     char copy[LONG];
     int done = REAL(unlink)(path), keep_errno = errno;
+    pthread_mutex_lock(&turn);
     if (!done && shadow(path, copy)) REAL(unlink)(copy);
+    pthread_mutex_unlock(&turn);
     errno = keep_errno;
     return done;
 }
@@ -76,7 +84,9 @@ int unlink(const char *path) {
 int rename(const char *old, const char *new) {
     char from[LONG], to[LONG];
     int done = REAL(rename)(old, new), keep_errno = errno;
+    pthread_mutex_lock(&turn);
     if (!done && shadow(old, from) && shadow(new, to)) REAL(rename)(from, to);
+    pthread_mutex_unlock(&turn);
     errno = keep_errno;
     return done;
 }

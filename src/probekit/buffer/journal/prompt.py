@@ -10,6 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from probekit.buffer.journal.segment_files import SegmentName, names
 from probekit.buffer.journal.syncing import sync_places, sync_segment
 from probekit.notice import in_words, notice
 
@@ -117,13 +118,16 @@ class PromptSync:
             self._serve(requests)
 
     def _serve(self, requests: "list[_Request]") -> None:
-        errors = {name: self._sync(name) for name in {each.name for each in requests}}
+        asked = sorted({each.name for each in requests})
+        errors = {name: self._sync(name) for name in asked}
         for each in requests:
             each.error = errors[each.name]
             each.done.set()
 
     def _sync(self, name: str) -> "Exception | None":
         try:
+            for older in self._left_before(name):
+                sync_segment(self._folder, older)
             sync_segment(self._folder, name)
             if name != self._placed:
                 sync_places(self._folder, everywhere=not self._placed)
@@ -131,3 +135,18 @@ class PromptSync:
         except Exception as error:
             return error
         return None
+
+    def _left_before(self, name: str) -> "list[str]":
+        """Segments that the stream has left since the last sync; else there are holes.
+
+        What was written last to one of them may be on no disk yet, and must be before
+        anything later is.
+        """
+        mine = SegmentName.parse(name)
+        if name == self._placed or mine is None:
+            return []
+        return [
+            each.text
+            for each in names(self._folder)
+            if each.stream == mine.stream and self._placed <= each.text < name
+        ]
