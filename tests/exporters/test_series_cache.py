@@ -18,7 +18,7 @@ POINTS = st.lists(
 )
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(st.lists(POINTS, max_size=3), st.integers(1, 4))
 def test_what_is_asked_for_many_is_what_each_would_be_told(batches, limit):
     cache = SeriesCache(lambda series: series.name, limit)

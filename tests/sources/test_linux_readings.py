@@ -180,7 +180,7 @@ def test_of_a_long_file_only_what_is_needed_is_read(tmp_path, monkeypatch):
 NAMES_OF_LINES = ["a", "b", "aa", "ba", "c"]
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(
     st.lists(
         st.lists(
