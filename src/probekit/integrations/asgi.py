@@ -17,12 +17,14 @@ from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any, TypeAlias
 
 from probekit.integrations.asgi_exchange import AsgiExchange, AsgiMetrics
+from probekit.integrations.asgi_native import Left, native_of, opens_span
 from probekit.integrations.asgi_routes import RouteOf, Routes
 from probekit.integrations.asgi_socket import Socket, SocketMetrics
 from probekit.integrations.http import excluded_paths, share_trace_ids
 from probekit.integrations.wsgi_exchange import KEY
 from probekit.notice import notice
 from probekit.recording.quiet import is_disabled
+from probekit.recording.registry import REGISTRY
 
 Scope: TypeAlias = "MutableMapping[str, Any]"
 Receive: TypeAlias = "Callable[[], Awaitable[Any]]"
@@ -71,6 +73,7 @@ class ProbekitMiddleware:
         self._routes = Routes(route)
         self._metrics = AsgiMetrics()
         self._sockets = SocketMetrics()
+        self._native = native_of(app)
         self._is_off = is_disabled()
         if not self._is_off:
             share_trace_ids()
@@ -111,9 +114,14 @@ class ProbekitMiddleware:
             if excluded is not None and excluded.match(scope["path"]):
                 scope[KEY] = None  # nor is it to be watched further in
                 return None
+            left = None
+            if self._native is not None and REGISTRY.tracing is not None:
+                left = Left() if opens_span(self._native, scope) else None
             if kind == "http":
-                return AsgiExchange(scope, receive, send, self._metrics, self._routes)
-            return Socket(scope, receive, send, self._sockets, self._routes)
+                return AsgiExchange(
+                    scope, receive, send, self._metrics, self._routes, left=left
+                )
+            return Socket(scope, receive, send, self._sockets, self._routes, left=left)
         except Exception:
             notice("asgi-begin", "probekit: a request could not be watched")
             return None

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from time import perf_counter
 from typing import Any
 
+from probekit.integrations.asgi_native import Left
 from probekit.integrations.asgi_routes import Routes
 from probekit.integrations.http import Answer, ServerMetrics, known_method
 from probekit.integrations.ledger import LEDGER
@@ -17,6 +18,7 @@ from probekit.notice import notice
 from probekit.recording.instruments import histogram
 from probekit.recording.registry import REGISTRY
 from probekit.recording.running import UNDERWAY
+from probekit.recording.seams import CallSpan
 
 # Every application has a few microseconds of its own left after the answer; from here
 # on it is work: a background task, a dependency that is torn down.
@@ -69,6 +71,7 @@ class AsgiExchange(Exchange):
 
     __slots__ = (
         "_answered_s",
+        "_left",
         "_metrics",
         "_record",
         "_root",
@@ -87,9 +90,22 @@ class AsgiExchange(Exchange):
         send: "Callable[[Any], Awaitable[None]]",
         metrics: AsgiMetrics,
         routes: Routes,
+        *,
+        left: "Left | None" = None,
     ) -> None:
-        """Begin: the request counts as active from here to its end."""
+        """Begin: the request counts as active from here to its end.
+
+        Args:
+            scope: What the server gave, as *receive* and *send*.
+            receive: The server's own.
+            send: The server's own.
+            metrics: Where durations go.
+            routes: Where the route template comes from.
+            left: Given where somebody further in opens the request's span.
+
+        """
         self._answered_s = 0.0
+        self._left = left
         self._metrics = metrics
         self.receive = receive
         self._send = send
@@ -110,6 +126,10 @@ class AsgiExchange(Exchange):
             UNDERWAY.add(self)
             LEDGER.append(record)
 
+    def open_span(self, environ: "dict[str, Any]") -> "CallSpan | None":
+        """Open the request's span, unless that is left to somebody further in."""
+        return super().open_span(environ) if self._left is None else None
+
     async def send(self, message: Any) -> None:
         """Pass a message of the answer on to the server, untouched."""
         await self._send(message)
@@ -118,6 +138,8 @@ class AsgiExchange(Exchange):
             if kind == "http.response.start":
                 self.status = str(message["status"])
                 self.streamed = True  # an error cannot change the status any more
+                if self._left is not None:
+                    self._left.look()
             elif kind == "http.response.body":
                 if not message.get("more_body"):
                     self._answered()
@@ -191,7 +213,10 @@ class AsgiExchange(Exchange):
     def note(self, error: BaseException) -> None:
         """Record an exception that nobody handled, once."""
         self._look_for_route()
-        super().note(error)
+        if self._left is None:
+            super().note(error)
+        else:
+            self._left.within(lambda: Exchange.note(self, error))
 
     def _look_for_route(self) -> None:
         if not self.route:

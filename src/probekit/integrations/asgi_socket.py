@@ -11,6 +11,7 @@ from time import perf_counter
 from typing import Any
 
 from probekit.integrations.asgi_exchange import PROTOCOLS
+from probekit.integrations.asgi_native import Left
 from probekit.integrations.asgi_routes import Routes
 from probekit.integrations.http import (
     attributes_of,
@@ -84,9 +85,12 @@ class Socket:
         send: "Callable[[Any], Awaitable[None]]",
         metrics: SocketMetrics,
         routes: Routes,
+        *,
+        left: "Left | None" = None,
     ) -> None:
-        """Begin."""
+        """Begin; *left* where somebody further in opens the websocket's span."""
         self._began_s = perf_counter()
+        self._left = left
         self._scope = scope
         self._receive = receive
         self._send = send
@@ -106,7 +110,7 @@ class Socket:
                 self._token = entered(value.decode("latin-1"))
                 break
         self._span = None
-        if REGISTRY.tracing is not None:
+        if REGISTRY.tracing is not None and left is None:
             header = _reader(scope["headers"])
             self._span = serve_request(_METHOD, self._scheme, scope["path"], header)
         scope[KEY] = self
@@ -130,6 +134,8 @@ class Socket:
         """Pass a message of the application's on, untouched."""
         await self._send(message)
         try:
+            if self._left is not None:
+                self._left.look()
             kind = message["type"]
             if kind == "websocket.send":
                 if self._outgoing is None:
@@ -165,10 +171,11 @@ class Socket:
         self._error = error_type(error)
         if isinstance(error, Exception):
             route = self._template()
-            record_unhandled(
-                error,
-                (_METHOD, self._scheme, route, self._status, "", self._error),
-            )
+            answer = _METHOD, self._scheme, route, self._status, "", self._error
+            if self._left is None:
+                record_unhandled(error, answer)
+            else:
+                self._left.within(lambda: record_unhandled(error, answer))
 
     def fail(self, error: BaseException) -> None:
         """End because the application raised."""

@@ -190,7 +190,11 @@ class Exchange(Record):
         self.traced = True
         if "HTTP_TRACEPARENT" in environ:
             self._token = entered(environ["HTTP_TRACEPARENT"])
-        self._span = serve_request(
+        self._span = self.open_span(environ)
+
+    def open_span(self, environ: "dict[str, Any]") -> "CallSpan | None":
+        """Open the request's span; None while traces are off."""
+        return serve_request(
             environ["REQUEST_METHOD"],
             environ["wsgi.url_scheme"],
             environ.get("PATH_INFO", ""),
