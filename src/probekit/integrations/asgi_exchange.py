@@ -157,7 +157,9 @@ class AsgiExchange(Exchange):
         """End because the application has returned."""
         try:
             if self._answered_s:
-                self._tell_background()
+                seconds = perf_counter() - self._answered_s
+                if seconds >= BACKGROUND_FROM_S:
+                    self._metrics.background(seconds, self.answer())
             elif not self.status:
                 self.status = _NOT_ANSWERED
             if self.ended_s and self._token is not None:
@@ -166,7 +168,10 @@ class AsgiExchange(Exchange):
                 self._span.leave()
         except Exception:
             notice("asgi-leave", "probekit: the end of a request went unseen")
-        self.end()
+        if self.ended_s:
+            self._scope.pop(KEY, None)  # also where nothing was to be recorded
+        else:
+            self.end()
 
     def fail(self, error: BaseException) -> None:
         """End because the application raised, if it has not ended yet."""
@@ -177,14 +182,13 @@ class AsgiExchange(Exchange):
 
     def end(self) -> None:
         """Record the duration, until the answer was complete; once."""
-        if not self.ended_s:
-            self._look_for_route()
-            super().end()
-            UNDERWAY.discard(self)
-            self._tell()
+        if self.ended_s:
+            return
+        if not self.route:
+            self.route = self._routes.template(self._scope, self._root, self.status)
+        Exchange.end(self)
+        UNDERWAY.discard(self)
         self._scope.pop(KEY, None)  # breaks the cycle between the two
-
-    def _tell(self) -> None:
         record = self._record
         record.method, record.scheme = self.method, self.scheme
         record.protocol, record.route = self.protocol, self.route
@@ -204,11 +208,6 @@ class AsgiExchange(Exchange):
             self._stays = True
             self.end()
             self._token = token
-
-    def _tell_background(self) -> None:
-        seconds = perf_counter() - self._answered_s
-        if seconds >= BACKGROUND_FROM_S:
-            self._metrics.background(seconds, self.answer())
 
     def note(self, error: BaseException) -> None:
         """Record an exception that nobody handled, once."""
