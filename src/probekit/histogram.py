@@ -30,7 +30,11 @@ BOUNDS: "tuple[float, ...]" = (
 OVERFLOW_BIN = len(BOUNDS)  # values above the last bound
 
 _FEW = 16  # values that are quicker found one by one
-CHUNK = 4000  # best length of one sort; longer ones hold the GIL for nothing
+# Best length of one sort, and of a list of values that has just grown long; longer
+# ones hold the GIL for nothing.
+CHUNK = 4200
+_ASIDE_SHARE = 128  # of many values, one in so many at each end is set aside
+_MANY = 4 * _ASIDE_SHARE
 _LARGEST = 1.7976931348623157e308
 
 
@@ -85,7 +89,7 @@ class Histogram:
 
         Raises:
             TypeError: There is something else among them, if nothing else is raised
-                by it. Of up to 4,000 values none is counted then.
+                by it. Of up to 4,200 values none is counted then.
             OverflowError: An int beyond the range of floats; the same.
 
         """
@@ -116,22 +120,25 @@ class Histogram:
                 total = math.copysign(_LARGEST, total)
         if not chunk:
             return given
-        self.count += len(chunk)
-        self.sum += float(total)
-        bins, known = self.bins, self.bins.get
+        # What may raise comes before anything is counted.
+        added, bins, known = float(total), self.bins, self.bins.get
         if len(chunk) == 1:
-            low = high = float(total)
+            low = high = added
             bin_ = bisect_left(BOUNDS, low)
             bins[bin_] = known(bin_, 0) + 1
         elif len(chunk) <= _FEW:
             low, high = float(min(chunk)), float(max(chunk))
-            for bin_ in map(bisect_left, repeat(BOUNDS), chunk):
+            for bin_ in list(map(bisect_left, repeat(BOUNDS), chunk)):
                 bins[bin_] = known(bin_, 0) + 1
         else:
             chunk.sort()
             low, high = float(chunk[0]), float(chunk[-1])
-            for bin_, count in _counted(chunk):
+            few = len(chunk) < _MANY
+            counted = _counted_within(chunk, 0, len(chunk)) if few else _counted(chunk)
+            for bin_, count in counted:
                 bins[bin_] = known(bin_, 0) + count
+        self.count += len(chunk)
+        self.sum += added
         if low < self.min:  # noqa: PLR1730 - a third of the cost of a call
             self.min = low
         if high > self.max:  # noqa: PLR1730
@@ -147,6 +154,9 @@ class Histogram:
         if other.max > self.max:  # noqa: PLR1730
             self.max = other.max
         bins, known = self.bins, self.bins.get
+        if not bins:
+            bins.update(other.bins)
+            return
         for bin_, count in other.bins.items():
             bins[bin_] = known(bin_, 0) + count
 
@@ -295,9 +305,9 @@ class Histogram:
 def blob_of(ordered: "list[int]", counts: "list[int]") -> bytes:
     """See :meth:`Histogram.to_blob`."""
     top = max(counts) if counts else 0
-    for form in _FORMS:
-        if top <= form.most:
-            break
+    form = _BYTES if top <= _BYTES.most else _WORDS
+    if top > form.most:
+        form = next(wider for wider in _FORMS if top <= wider.most)
     pack = form.packs.get(len(ordered)) or form.packer(len(ordered)).pack
     return pack(form.code, *ordered, *counts)
 
@@ -324,6 +334,7 @@ class _Form:
 
 _MOST_PACKERS = 256
 _FORMS = tuple(map(_Form, "BHIQ"))
+_BYTES, _WORDS, *_ = _FORMS
 _BY_CODE = {form.code: form for form in _FORMS}
 
 
@@ -335,28 +346,49 @@ def _buckets(bounds: "tuple[float, ...]") -> "array[int]":
 
 
 def _counted(ordered: "list[float]") -> "list[tuple[int, int]]":
-    """Occupied bins and their counts.
+    """Bins and counts that add up to *ordered*; a bin may come more than once."""
+    # A few calls that took a thousand times as long as the others would cost a search
+    # for each bound on the way to them: the outermost values are found one by one.
+    few = len(ordered) // _ASIDE_SHARE
+    begin, end = 0, len(ordered)
+    first = bisect_left(BOUNDS, ordered[few])
+    last = bisect_left(BOUNDS, ordered[-few - 1], first)
+    if first > 0:
+        begin = bisect_right(ordered, BOUNDS[first - 1], 0, few)
+    if last < OVERFLOW_BIN:
+        end = bisect_right(ordered, BOUNDS[last], end - few)
+    aside = ordered[:begin] + ordered[end:]
+    found = _counted_within(ordered, begin, end)
+    found += zip(map(bisect_left, repeat(BOUNDS), aside), repeat(1))
+    return found
+
+
+def _counted_within(
+    ordered: "list[float]", begin: int, end: int
+) -> "list[tuple[int, int]]":
+    """Occupied bins of ``ordered[begin:end]``, which is not empty, and their counts.
 
     One search for each bound where the values are many, two for each occupied bin
     where they are few.
     """
-    first, last = bisect_left(BOUNDS, ordered[0]), bisect_left(BOUNDS, ordered[-1])
+    first = bisect_left(BOUNDS, ordered[begin])
+    last = bisect_left(BOUNDS, ordered[end - 1], first)
     if first == last:
-        return [(first, len(ordered))]
-    if 3 * (last - first) < len(ordered):
+        return [(first, end - begin)]
+    if 3 * (last - first) < end - begin:
         below = list(map(bisect_right, repeat(ordered), BOUNDS[first:last]))
-        below.append(len(ordered))
-        counts = map(int.__sub__, below, [0, *below])
+        below.append(end)
+        counts = map(int.__sub__, below, [begin, *below])
         return [(bin_, count) for bin_, count in enumerate(counts, first) if count]
     found: list[tuple[int, int]] = []
-    position, end = 0, len(ordered)
+    position = begin
     while position < end:
         first = bisect_left(BOUNDS, ordered[position], first, last)
         following = position + 1
         if first == last:
             following = end
         elif following < end and ordered[following] <= BOUNDS[first]:
-            following = bisect_right(ordered, BOUNDS[first], following)
+            following = bisect_right(ordered, BOUNDS[first], following, end)
         found.append((first, following - position))
         position = following
     return found

@@ -3,17 +3,23 @@
 import math
 import random
 from bisect import bisect_left
+from collections import Counter
 from decimal import Decimal
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from probekit.histogram import BOUNDS, OVERFLOW_BIN, Histogram
 
 finite = st.floats(allow_nan=False, allow_infinity=False, width=64)
 durations = st.floats(min_value=0, max_value=1e6)
+on_an_edge = st.builds(
+    math.nextafter,
+    st.sampled_from(BOUNDS),
+    st.sampled_from([-math.inf, math.inf]),
+) | st.sampled_from([*BOUNDS, 0.0, -0.0, -1.0, 5e-324, 2.2e-308, 1.7e308])
 HTTP_BOUNDS = (
     0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10,
 )  # fmt: skip
@@ -143,6 +149,68 @@ def test_many_values_are_counted_like_single_ones(number, spread):
 
     assert singles == Histogram.of(values)
     assert len(values) == sum(singles.bins.values())
+
+
+@settings(max_examples=40)
+@given(
+    usual=st.lists(on_an_edge | durations, min_size=1, max_size=12),
+    odd=st.lists(on_an_edge | finite, max_size=12),
+    number=st.sampled_from([20, 511, 512, 1200]),
+)
+def test_any_value_among_many_lies_in_the_bin_that_a_search_finds(usual, odd, number):
+    """Close together, with a few far off, on an edge, zero, negative, subnormal."""
+    values = (usual * number)[:number] + odd
+    random.Random(number).shuffle(values)
+
+    histogram = Histogram.of(values)
+
+    assert Counter(bisect_left(BOUNDS, value) for value in values) == histogram.bins
+    assert len(values) == histogram.count
+    assert (min(values), max(values)) == (histogram.min, histogram.max)
+
+
+@pytest.mark.parametrize("number", [600, 4100, 5000])
+def test_calls_that_take_a_thousand_times_as_long_keep_their_bins(number):
+    """Outliers at either end are found where they are, whatever their share."""
+    draw = random.Random(number)
+    for share in (0.0, 0.001, 0.01, 0.3):
+        values = [
+            draw.gauss(1e-6, 1e-7) * draw.choices([1, 1e3, 1e-3], [1, share, share])[0]
+            for _ in range(number)
+        ]
+
+        counts = Counter(bisect_left(BOUNDS, value) for value in values)
+
+        assert counts == Histogram.of(values).bins
+
+
+def test_a_merge_into_an_empty_one_shares_nothing():
+    """What is counted afterwards stays where it is counted."""
+    first, second = Histogram(), Histogram.of([0.1])
+    first.merge(second)
+    first.add([0.1])
+
+    assert (1, 2) == (sum(second.bins.values()), sum(first.bins.values()))
+
+
+class Incomparable:
+    """A sum with it is a number, and that is all it can do."""
+
+    def __radd__(self, other):
+        return other
+
+    def __add__(self, other):
+        return other
+
+
+@pytest.mark.parametrize("number", [2, 40, 600])
+def test_what_only_adds_up_is_refused_and_nothing_counted(number):
+    """Found when values are compared, it leaves no count without a bin behind."""
+    histogram = Histogram()
+    with pytest.raises(TypeError):
+        histogram.add([0.1] * number + [Incomparable()])
+
+    assert (0, 0.0, {}) == (histogram.count, histogram.sum, histogram.bins)
 
 
 def test_what_is_no_number_is_refused_and_nothing_counted():
