@@ -5,7 +5,7 @@
  *   FAULTIO_AT     the first call that fails, from 1 on; 0 for none
  *   FAULTIO_TIMES  how many calls fail; 0 for all that follow
  *   FAULTIO_DO     an errno, or -1: write half, or -2: SIGKILL in the middle, or
- *                  below -2: so many milliseconds late
+ *                  below -2: so many milliseconds late; pipes wait for no disk
  *   FAULTIO_COUNT  a file that learns at each call how many there were
  *   FAULTIO_ARMED  calls count only once this file exists
  *   FAULTIO_FREE   no thread can be started until this file exists
@@ -19,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 #include <fcntl.h>
 #include <unistd.h>
@@ -30,6 +31,11 @@ static atomic_long seen;
 
 static void late(long what) {
     if (what < KILL) usleep((useconds_t)(-what) * 1000);
+}
+
+static int is_pipe(int fd) {
+    struct stat found;
+    return !fstat(fd, &found) && S_ISFIFO(found.st_mode);
 }
 
 #define REAL(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
@@ -75,7 +81,7 @@ ssize_t write(int fd, const void *data, size_t size) {
     if (what > 0) { errno = (int)what; return -1; }
     if (what == HALF && size > 1) return REAL(write)(fd, data, size / 2);
     if (what == KILL) { REAL(write)(fd, data, size / 2); raise(SIGKILL); }
-    late(what);
+    if (!is_pipe(fd)) late(what);
     return REAL(write)(fd, data, size);
 }
 

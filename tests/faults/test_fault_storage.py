@@ -157,6 +157,36 @@ def test_a_disk_that_hangs_holds_neither_a_call_nor_the_event_loop(
     assert 0 == scene.lost("events") == scene.lost("metrics")
 
 
+@pytest.mark.row("D3")
+def test_a_disk_that_hangs_for_long_does_not_hold_the_exit(scene, ledger, shim):
+    """D3: each write takes five seconds; what was recorded before the fault arrives."""
+    ledger.start()
+    scene.books_expected = False  # what the hanging disk did not take has no number
+    environment = under(
+        shim, -5_000, armed=scene.folder / "armed", at=1, times=0, calls="wps"
+    )
+    process = scene.start(
+        """
+        configure()
+        for n in range(20):
+            operation(n)
+        assert probekit.flush(20)
+        open(os.environ["FAULTIO_ARMED"], "w").close()
+        for n in range(20, 60):
+            operation(n)
+            time.sleep(0.01)
+        say(time.monotonic())
+        """,
+        environment=environment,
+    )
+    (ends_s,) = scene.finish(process, timeout_s=60)
+
+    assert time.monotonic() - float(ends_s) <= EXIT_S
+    assert scene.deliver()
+    assert set(range(20)) <= ledger.ids("plain", process.who) <= set(range(60))
+    assert not ledger.doubled()
+
+
 @pytest.mark.row("D7")
 def test_a_buffer_locked_by_a_foreign_tool_holds_nobody_up(scene, ledger, measured):
     """D7: `BEGIN EXCLUSIVE` in another process, for as long as it likes."""

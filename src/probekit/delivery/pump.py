@@ -79,7 +79,8 @@ class Pump:
         self._meter = meter or CpuMeter()
         self._patience = Patience("pump", "writing to the buffer", clock=clock)
         self._wake = threading.Event()
-        self._stopping = self._writing = False
+        self._stopping = self._writing = self._is_all_written = False
+        self._at_end: Callable[[], object] | None = None
         self._huge = False
         self._failed_until_s = float("-inf")
         self._retry_s = _RETRY_S[0]
@@ -125,18 +126,24 @@ class Pump:
         with self._lock:
             yield
 
-    def stop(self, timeout_s: float) -> bool:
+    def stop(
+        self, timeout_s: float, at_end: "Callable[[], object] | None" = None
+    ) -> bool:
         """Write what is left and end the thread.
+
+        Its thread does it, if it runs: the caller must not wait for a disk that hangs.
 
         Args:
             timeout_s: Longest wait for the thread, whatever it does; one that is in
                 the middle of a write is waited for up to a second: the disk has been
                 given the records already, and nobody else can write those after them.
+            at_end: Called after the last write, by whoever did it; may fail.
 
         Returns:
             True when everything recorded before the call is written.
 
         """
+        self._at_end = at_end
         self._stopping = True
         self._wake.set()
         if self.is_alive and self._thread is not threading.current_thread():
@@ -144,10 +151,23 @@ class Pump:
             self._thread.join(timeout_s)
             if self._writing:
                 self._thread.join(_DISK_S)
-            if self._thread.is_alive():
-                return False  # the disk hangs; it is not for us to wait
+            # While it lives the disk hangs; it is not for us to wait.
+            return self._is_all_written and not self._thread.is_alive()
+        self._end()
+        return self._is_all_written
+
+    def _end(self) -> None:
         self._failed_until_s = float("-inf")  # the last chance is tried anyway
-        return self.stroke()
+        self._is_all_written = self.stroke()
+        call, self._at_end = self._at_end, None
+        if call is not None:
+            self._writing = True
+            try:
+                call()
+            except Exception as error:
+                notice("pump-end", f"what is recorded was not ended well: {error}")
+            finally:
+                self._writing = False
 
     def stroke(self, *, ship_now: bool = False) -> bool:
         """Drain once and write one frame.
@@ -206,6 +226,7 @@ class Pump:
                 self._turn()
             self._wake.wait(self._wait_s())
             self._wake.clear()
+        self._end()
 
     def _turn(self) -> None:
         try:

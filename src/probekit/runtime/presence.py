@@ -345,17 +345,22 @@ class Presence:
         if homecoming is not None and homecoming.is_packing and leader is not None:
             leader.join(by_s - clock.monotonic_s())
             self._come_home(homecoming)
-        self._pump.stop(max(0.0, by_s - clock.monotonic_s()))
+        left_s = max(0.0, by_s - clock.monotonic_s())
+        if not self._pump.stop(left_s, self._end_records):
+            notice("end-disk", "the disk does not take what was recorded last")
+        leader = self._crew.leader
+        if leader is not None:
+            leader.finish(by_s)
+            leader.join(by_s - clock.monotonic_s())
+
+    def _end_records(self) -> None:
+        """After the last write; on the pump's thread, for these wait for the disk."""
         if self._heartbeat is not None:
             self._heartbeat.end()
         try:
             self._crew.journal.close()
         except OSError as error:
             notice("segment-close", f"the segment was not closed: {error}")
-        leader = self._crew.leader
-        if leader is not None:
-            leader.finish(by_s)
-            leader.join(by_s - clock.monotonic_s())
 
     # -- over forks ------------------------------------------------------------------
 
