@@ -45,11 +45,10 @@ def opens_span(native: Any, scope: "MutableMapping[str, Any]") -> bool:
     try:
         config = native._telemetry  # noqa: SLF001 - it has no public word for it
         ours = trace.get_tracer_provider()
-        if (
-            not config["tracing"]
-            or type(ours).__name__ in _SILENT
-            or config["tracer_provider"] not in {None, ours}
-        ):
+        theirs = config["tracer_provider"]
+        if not config["tracing"] or not (theirs is None or theirs is ours):
+            return False
+        if type(ours).__name__ in _SILENT:
             return False
         exclude = config.get("exclude")
         return exclude is None or not exclude(scope)
