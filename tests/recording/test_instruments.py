@@ -388,3 +388,27 @@ def test_among_thousands_of_values_bad_ones_are_left_out(registry, drained):
     assert 5 * 2503 == binned.count
     assert (0.25, 3.0) == (binned.min, binned.max)
     assert {("metrics", "invalid"): 5} == recorded.losses
+
+
+class AddsUp:
+    """A sum with it is a number, and that is all it can do."""
+
+    def __radd__(self, other):
+        return other
+
+    def __add__(self, other):
+        return other
+
+
+@pytest.mark.parametrize("number", [200, 9000])
+def test_what_only_adds_up_is_left_out_and_others_count_once(registry, drained, number):
+    """It shows when values are compared: what was added up by then is not kept."""
+    sizes = instrument(Histogram, "sizes", registry=registry).bind()
+    for value in (*[0.5] * number, AddsUp()):
+        sizes.record(value)
+    recorded = drained()
+    ((_, binned),) = recorded.harvest.binned
+
+    assert (number, number / 2) == (binned.count, binned.sum)
+    assert number == sum(binned.bins.values())
+    assert {("metrics", "invalid"): 1} == recorded.losses
