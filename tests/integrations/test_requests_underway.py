@@ -116,6 +116,26 @@ def test_an_asgi_request_that_waits_is_told_with_its_route(seen, framework):
     assert f"GET {prefix}/orders/{{number}}" == told(seen)[0]
 
 
+def test_an_asgi_request_that_waits_says_where(seen):
+    """It is on no thread's stack: the place is that of its coroutines."""
+
+    async def waits(scope, receive, send):
+        seen.extend(await asyncio.to_thread(look))
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    async def application(scope, receive, send):
+        await waits(scope, receive, send)
+
+    get(AsgiMiddleware(application), "/y")
+    (found,) = [each for each in seen if each.kind == "request"]
+
+    places = [line.rpartition(" in ")[2] for line in found.stack.splitlines()]
+    names = [place.rpartition(".")[2] for place in places]
+    assert "to_thread" == names[0]
+    assert names.index("waits") < names.index("application")
+
+
 def test_a_route_function_of_the_application_is_not_asked_from_our_thread(seen):
     """It is the application's code, made to be asked after the answer."""
     asked = []
