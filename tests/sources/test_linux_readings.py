@@ -297,7 +297,7 @@ def write(name):
         os.fsync(file.fileno())
 write("own")
 if os.fork() == 0:
-    write("childs")
+    write("other")
     os._exit(0)
 os.wait()
 print((ours.disk_bytes(), peer.disk_bytes()))

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from probekit.delivery.courier import Ledger
     from probekit.delivery.meter import CpuMeter
     from probekit.delivery.term import Office
+    from probekit.recording.registry import Registry
     from probekit.runtime.sidecar import Sidecar
     from probekit.settings import Settings
     from probekit.sources.own import Governed
@@ -148,6 +149,7 @@ def build_office(
     from probekit.buffer.locks import FileLock
     from probekit.delivery.meter import CpuMeter
     from probekit.delivery.term import Office
+    from probekit.recording.registry import Registry
     from probekit.delivery.wake import EventBell, FifoBell, can_ring
     from probekit.sources import buffer_source, host_source
 
@@ -187,6 +189,15 @@ def process_sources(
     if settings.own_metrics:
         made.append(overhead_source(governed))
     return [Paced(source, settings.interval_s, clock) for source in made]
+
+
+def tell_limits(settings: "Settings", registry: "Registry") -> None:
+    """Have the registry keep to what was set: scrubbers, and how much it holds."""
+    limits = settings.limits
+    registry.scrub = settings.scrub.build()
+    registry.allowance.sets_limit = limits.series
+    registry.allowance.process_sets_limit = limits.process_series
+    registry.events.limit, registry.spans.limit = limits.events, limits.spans
 
 
 def resource_of(settings: "Settings") -> Resource:

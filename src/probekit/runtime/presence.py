@@ -27,6 +27,7 @@ from probekit.runtime.parts import (
     hire,
     process_sources,
     silence,
+    tell_limits,
 )
 from probekit.runtime.status import Status, buffer_fields
 from probekit.runtime.waiting import wait_delivered
@@ -140,11 +141,7 @@ class Presence:
             else:  # what is recorded waits for the leader, who tries again
                 notice("buffer-open", f"{error}; trying again")
         registry = self._registry
-        registry.scrub = self.settings.scrub.build()
-        limits = self.settings.limits
-        registry.allowance.sets_limit = limits.series
-        registry.allowance.process_sets_limit = limits.process_series
-        registry.events.limit, registry.spans.limit = limits.events, limits.spans
+        tell_limits(self.settings, registry)
         for source in self._sources:
             registry.observe(source)
         registry.on_due = self.attend
@@ -279,9 +276,10 @@ class Presence:
         """See ``probekit.status``."""
         self._belong()
         found = None if self._tainted else self._crew.status()
+        role = "leader" if self._crew.leads else "follower"
         return Status(
             service=self.settings.service,
-            role=self._role(),
+            role="inline" if self._tainted else role,
             buffer=str(self._places.buffer) if self._places else ":memory:",
             memory_only=self._places is None and bool(self.trouble),
             trouble=self.trouble,
@@ -299,11 +297,6 @@ class Presence:
         if self._tainted:
             raise BufferFailed("the child of a raw fork may not open the buffer")
         return self._crew.outlook.snapshot(leads=self._crew.leads)
-
-    def _role(self) -> str:
-        if self._tainted:
-            return "inline"
-        return "leader" if self._crew.leads else "follower"
 
     # -- the end ---------------------------------------------------------------------
 
