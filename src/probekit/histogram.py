@@ -366,13 +366,15 @@ def _counted(ordered: "list[float]") -> "list[tuple[int, int]]":
 def _counted_within(
     ordered: "list[float]", begin: int, end: int
 ) -> "list[tuple[int, int]]":
-    """Occupied bins of ``ordered[begin:end]``, which is not empty, and their counts.
+    """Occupied bins of ``ordered[begin:end]`` and their counts.
+
+    The part is not empty, and ends where a bin does.
 
     One search for each bound where the values are many, two for each occupied bin
     where they are few.
     """
     first = bisect_left(BOUNDS, ordered[begin])
-    last = bisect_left(BOUNDS, ordered[end - 1], first)
+    last = bisect_left(BOUNDS, ordered[end - 1])
     if first == last:
         return [(first, end - begin)]
     if 3 * (last - first) < end - begin:
@@ -388,7 +390,7 @@ def _counted_within(
         if first == last:
             following = end
         elif following < end and ordered[following] <= BOUNDS[first]:
-            following = bisect_right(ordered, BOUNDS[first], following, end)
+            following = bisect_right(ordered, BOUNDS[first], following)
         found.append((first, following - position))
         position = following
     return found
