@@ -149,7 +149,6 @@ def build_office(
     from probekit.buffer.locks import FileLock
     from probekit.delivery.meter import CpuMeter
     from probekit.delivery.term import Office
-    from probekit.recording.registry import Registry
     from probekit.delivery.wake import EventBell, FifoBell, can_ring
     from probekit.sources import buffer_source, host_source
 

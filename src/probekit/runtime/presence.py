@@ -120,9 +120,8 @@ class Presence:
         self._overhead.turn()
         if self._homecoming is not None and not self._over:
             self._come_home(self._homecoming)
-        heartbeat = self._heartbeat
-        if heartbeat is not None and not self._over:
-            heartbeat.beat()
+        if self._heartbeat is not None and not self._over:
+            self._heartbeat.beat()
         now_s = SYSTEM_CLOCK.monotonic_s()
         if self._sidecar is not None and now_s >= self._sidecar_due_s:
             self._sidecar_due_s = now_s + _SIDECAR_CHECK_S
