@@ -119,8 +119,14 @@ def test_an_asgi_request_that_waits_is_told_with_its_route(seen, framework):
 def test_an_asgi_request_that_waits_says_where(seen):
     """It is on no thread's stack: the place is that of its coroutines."""
 
+    def look_once_it_waits(loop):
+        # The thread begins while its starter is still on the loop's stack.
+        asyncio.run_coroutine_threadsafe(asyncio.sleep(0), loop).result(10)
+        return look()
+
     async def waits(scope, receive, send):
-        seen.extend(await asyncio.to_thread(look))
+        loop = asyncio.get_running_loop()
+        seen.extend(await asyncio.to_thread(look_once_it_waits, loop))
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": b""})
 
