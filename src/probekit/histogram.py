@@ -13,7 +13,6 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from itertools import accumulate, repeat
-from math import ceil
 
 LOWEST_EXPONENT = -9
 HIGHEST_EXPONENT = 18
@@ -208,16 +207,16 @@ class Histogram:
         counts: "Iterable[int]",
     ) -> "list[float]":
         found: list[float] = []
-        total, low, high = self.count, self.min, self.max
-        seen = list(accumulate(counts))
+        low, high, last = self.min, self.max, self.count - 1
+        bounds, seen = BOUNDS, list(accumulate(counts))
         for share in shares:
-            rank = ceil(share * total) or 1
-            if rank >= total:
+            rank = share * self.count  # in no need of rounding up: counts are whole
+            if rank > last:
                 found.append(high)
                 continue
             bin_ = ordered[bisect_left(seen, rank)]
             if 0 < bin_ < OVERFLOW_BIN:  # as middle(), without a call
-                middle = (BOUNDS[bin_ - 1] + BOUNDS[bin_]) / 2
+                middle = (bounds[bin_ - 1] + bounds[bin_]) / 2
                 found.append(low if middle < low else min(middle, high))
             else:
                 found.append(self.middle(bin_))

@@ -292,6 +292,9 @@ class Harvest:
         gauge_values: Their last values, in the order of gauge_ids.
         gauge_counts: How many ``set`` calls are behind each value.
         raw: (local id, values) of histograms with few values.
+        single_ids: Local ids of histograms with one value, where ``raw`` is empty:
+            so frames bring them.
+        single_values: Their values, in the order of single_ids.
         binned: (local id, histogram) of histograms with many values.
         events: In the order of recording.
         problems: Counts since the last drain.
@@ -307,6 +310,8 @@ class Harvest:
     gauge_values: "array[float]" = field(default_factory=lambda: array("d"))
     gauge_counts: "array[int]" = field(default_factory=lambda: array("Q"))
     raw: "list[tuple[int, Sequence[float]]]" = field(default_factory=list)
+    single_ids: Sequence[int] = ()
+    single_values: Sequence[float] = ()
     binned: "list[tuple[int, Histogram]]" = field(default_factory=list)
     events: "list[Event]" = field(default_factory=list)
     problems: "list[Problem]" = field(default_factory=list)
@@ -319,6 +324,7 @@ class Harvest:
             self.sum_ids
             or self.gauge_ids
             or self.raw
+            or self.single_ids
             or self.binned
             or self.events
             or self.problems

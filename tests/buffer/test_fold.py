@@ -1,5 +1,6 @@
 import pytest
 
+from probekit.buffer.cells import Cell
 from probekit.buffer.closing import Superseded
 from probekit.buffer.fold import Fold
 from probekit.buffer.journal import segment_files
@@ -7,7 +8,7 @@ from probekit.buffer.journal.segments import MemoryJournal
 from probekit.buffer.store import Store
 from probekit.errors import BufferFailed
 from probekit.histogram import Histogram
-from probekit.model import Problem
+from probekit.model import Harvest, Problem, Series
 
 S = 10**9
 
@@ -394,6 +395,37 @@ def test_values_that_are_not_finite_are_counted_and_stored_nowhere(buffer, harve
     assert [("metrics", "invalid", 4)] == buffer.sql("SELECT * FROM loss")
     assert [(1, 1.0)] == buffer.sql("SELECT count, value FROM point")
     assert buffer.books_balance()
+
+
+@pytest.mark.parametrize("values", [[0.5, 0.25], [0.5, float("nan")], [0.5]])
+def test_one_value_each_is_taken_as_many_values_are(buffer, values):
+    """As columns, which a series that nobody defined or a NaN sends the long way."""
+    table = [
+        Series("shop.latency", "histogram", "s", (("shop.page", str(n)),))
+        for n in range(3)
+    ]
+    harvest = Harvest(series=table, raw=[(n, [v]) for n, v in enumerate(values)])
+    writer = buffer.writer()
+    writer.append(harvest)
+    writer.append(harvest)
+    writer.close()
+    buffer.settle()
+    finite = [value for value in values if value == value]  # noqa: PLR0124 - NaN
+
+    assert [(2, 2 * v) for v in finite] == buffer.sql("SELECT count, value FROM point")
+    invalid = len(values) - len(finite)
+    told = [("metrics", "invalid", 2)] if invalid else []
+    assert told == buffer.sql("SELECT * FROM loss")
+    assert buffer.books_balance()
+
+
+def test_a_single_value_of_no_known_series_is_a_counted_loss():
+    cell = Cell()
+    harvest = Harvest(single_ids=[0, 7], single_values=[0.5, 0.25])
+
+    assert {("metrics", "undefined"): 1} == cell.add(harvest, [0, None], 1)
+    assert {("metrics", "undefined"): 2} == cell.add(harvest, [None], 1)
+    assert 1 == cell.raw_values
 
 
 def test_sums_that_overflow_stay_finite(buffer, harvest):

@@ -91,7 +91,8 @@ def same(one, other):
             h.gauge_ids,
             h.gauge_values,
             h.gauge_counts,
-            [(i, list(v)) for i, v in h.raw],
+            [(i, list(v)) for i, v in h.raw]
+            + [(i, [v]) for i, v in zip(h.single_ids, h.single_values, strict=True)],
             h.binned,
             h.events,
             h.problems,

@@ -71,6 +71,7 @@ class Cell:
             else:
                 self._add_gauge(slot, value, count, wall_ns)
         self._add_raw(harvest.raw, slots, lost)
+        self._add_singles(harvest.single_ids, harvest.single_values, slots, lost)
         for local_id, histogram in harvest.binned:
             slot = _slot(slots, local_id)
             if slot is None:
@@ -126,6 +127,33 @@ class Cell:
                     self._bin(slot)
             taken += len(values)
         self.raw_values += taken
+
+    def _add_singles(
+        self,
+        ids: Sequence[int],
+        values: Sequence[float],
+        slots: Sequence["int | None"],
+        lost: "dict[tuple[Signal, str], int]",
+    ) -> None:
+        """As ``_add_raw``, of one value each: most of what quiet functions record."""
+        if not ids:
+            return
+        total, lists, given = sum(values), self._lists, list[int]()
+        if max(ids) < len(slots):
+            given = [slot for id_ in ids if (slot := slots[id_]) is not None]
+        if total - total != 0 or len(given) < len(ids):  # one by one, with its reason
+            rows = [(id_, (value,)) for id_, value in zip(ids, values, strict=True)]
+            self._add_raw(rows, slots, lost)
+            return
+        for slot, value in zip(given, values, strict=True):
+            held = lists.get(slot)
+            if held is None:
+                lists[slot] = [value]
+            else:
+                held.append(value)
+                if len(held) > _LIST_LIMIT:
+                    self._bin(slot)
+        self.raw_values += len(values)
 
     def _bin(self, slot: int) -> None:
         held = self._lists.pop(slot)

@@ -6,7 +6,7 @@ turns up in another one's place is found out as well.
 
 import sqlite3
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 from zlib import crc32
 
@@ -73,6 +73,27 @@ def of_total(row: "tuple[Any, ...]") -> int:
         updated_ns,
     )
     return crc32(head) if bins is None else crc32(bins, crc32(head))
+
+
+def histogram_total(
+    series: int,
+    count: int,
+    histogram: Histogram,
+    shown: "Sequence[float]",
+    *,
+    bins: bytes,
+    updated_ns: int,
+) -> "tuple[Any, ...]":
+    """Id, standing and checksum of a histogram, as by :func:`of_total`."""
+    total, low, high = histogram.sum, histogram.min, histogram.max
+    p50, p95, p99 = shown
+    head = _TOTAL.pack(
+        *(series, count, total + 0.0, _NOTHING, low + 0.0, high + 0.0),
+        *(p50 + 0.0, p95 + 0.0, p99 + 0.0, updated_ns),
+    )
+    crc = crc32(bins, crc32(head))
+    facts = (series, count, total, None, low, high, p50, p95, p99)
+    return (*facts, bins, updated_ns, crc)
 
 
 def is_total_good(row: "tuple[Any, ...]") -> bool:

@@ -174,6 +174,7 @@ def _size(harvest: Harvest) -> int:
         sum(harvest.sum_counts)
         + sum(harvest.gauge_counts)
         + sum(map(len, map(_VALUES, harvest.raw)))
+        + len(harvest.single_ids)
         + sum(histogram.count for _, histogram in harvest.binned)
         + len(harvest.events)
         + len(harvest.spans)

@@ -129,7 +129,7 @@ class Totals:
                 sql_text(series.description),
                 int(series.ends_with_process),
             )
-            start = checksums.of_total((following, *_standing(Total(), 0)))
+            *_, start = _row(following, Total(), 0)
             rows.append((*facts, of_words(*facts), start))
             following += 1
         sql.insert(connection, f"series ({_IDENTITY}, total_crc)", rows)
@@ -248,10 +248,7 @@ def write_totals(
     between: Callable[[], None] = lambda: None,
 ) -> None:
     """Write where series stand, by id; they have a row."""
-    rows: list[sql.Row] = []
-    for series_id, total in totals:
-        row = (series_id, *_standing(total, now_ns))
-        rows.append((*row, checksums.of_total(row)))
+    rows = [_row(series_id, total, now_ns) for series_id, total in totals]
     columns = (*STANDING, "total_crc")
     sql.update(connection, "series", columns, rows, others=_FACTS, between=between)
 
@@ -262,18 +259,17 @@ def _check(row: "tuple[Any, ...]") -> None:
         raise BufferCorrupt(f"the total of series {row[0]} is not what was written")
 
 
-def _standing(total: Total, now_ns: int) -> "tuple[Any, ...]":
-    """In the order of ``STANDING``."""
+def _row(series_id: int, total: Total, now_ns: int) -> "tuple[Any, ...]":
+    """Id, standing and checksum."""
     histogram = total.histogram
     if histogram is None:
         nothing = (None,) * 6
-        return (total.count, total.sum, total.last, *nothing, now_ns)
+        row = (series_id, total.count, total.sum, total.last, *nothing, now_ns)
+        return (*row, checksums.of_total(row))
     ordered = total.ordered
     if len(ordered) != len(histogram.bins):  # a total never loses one
         ordered = total.ordered = sorted(histogram.bins)
-    shown: Sequence[float | None]
     shown, bins = histogram.summary(_SHARES, ordered)
-    if not histogram.count:
-        shown = (None, None, None)
-    low, high = histogram.min, histogram.max
-    return (total.count, histogram.sum, None, low, high, *shown, bins, now_ns)
+    return checksums.histogram_total(
+        series_id, total.count, histogram, shown, bins=bins, updated_ns=now_ns
+    )

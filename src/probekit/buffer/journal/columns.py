@@ -140,13 +140,16 @@ def _is_number(value: object) -> bool:
     return True
 
 
-def decode_raw(reader: Reader) -> "list[tuple[int, Sequence[float]]]":
-    """What :func:`encode_raw` wrote."""
+def decode_raw(harvest: Harvest, reader: Reader) -> None:
+    """Put what :func:`encode_raw` wrote into *harvest*; single values as columns."""
     length = reader.u32()
     ids, lengths = reader.ints("I", length), reader.ints("I", length)
     values = reader.floats(sum(lengths)).tolist()
+    if len(values) == length and min(lengths, default=0):
+        harvest.single_ids, harvest.single_values = ids, values
+        return
     ends = tuple(accumulate(lengths))
-    return [
+    harvest.raw = [
         (local_id, values[end - count : end])
         for local_id, count, end in zip(ids, lengths, ends, strict=True)
     ]

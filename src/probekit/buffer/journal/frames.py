@@ -208,7 +208,7 @@ def _load_gauges(harvest: Harvest, section: bytes) -> None:
 
 
 def _load_raw(harvest: Harvest, section: bytes) -> None:
-    harvest.raw = columns.decode_raw(columns.Reader(section))
+    columns.decode_raw(harvest, columns.Reader(section))
 
 
 def _load_binned(harvest: Harvest, section: bytes) -> None:
