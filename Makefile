@@ -81,10 +81,12 @@ faults-short: $(VENV)/.made-test
 	@PROBEKIT_FAULTS_RECORD=var/faults $(BIN)/python -m pytest -q -m "row and not backend" --durations=20 tests
 
 # A stale figure is worse than none: each run begins with an empty folder.
-faults: $(VENV)/.made-backends  ## Inject every fault everywhere, three quarters of an hour; remake the page of it
+faults: $(VENV)/.made-backends  ## Inject every fault everywhere, half an hour; remake the page of it
 	@rm -rf var/faults && mkdir -p var/faults
-	@PROBEKIT_FAULTS=long PROBEKIT_FAULTS_RECORD=var/faults $(BIN)/python -m pytest -q -m row --durations=40 tests; \
-	  done=$$?; $(BIN)/python tests/faults/page.py collect var/faults tests/faults/peers/measured.json; exit $$done
+	@export PROBEKIT_FAULTS=long PROBEKIT_FAULTS_RECORD=var/faults; \
+	  $(BIN)/python -m pytest -q -m "row and alone" --durations=10 tests; one=$$?; \
+	  $(BIN)/python -m pytest -q -n 2 --dist loadfile -m "row and not alone" --durations=40 tests; \
+	  done=$$(($$one + $$?)); $(BIN)/python tests/faults/page.py collect var/faults tests/faults/peers/measured.json; exit $$done
 
 faults-peers: $(BENCH)/.made  ## Give other libraries the same outages, kills and forks, and count
 	@PYTHONPATH=tests $(BENCH)/bin/python tests/faults/peers/run.py tests/faults/peers/measured.json
