@@ -20,6 +20,8 @@ from probekit.ports import Drain, Journal
 HUGE = 200_000  # measurements in one drain after which the next comes sooner
 _SOON_S = 0.02
 _RETRY_S = (0.2, 5.0)  # first and longest wait before a failed write is tried again
+_COLLECT_S = 5.0  # longest wait at the end for what collects, which is not the disk
+_STEP_S = 0.01
 _DISK_S = 1.0  # of the two seconds that an exit may take while a disk hangs
 
 
@@ -79,7 +81,7 @@ class Pump:
         self._meter = meter or CpuMeter()
         self._patience = Patience("pump", "writing to the buffer", clock=clock)
         self._wake = threading.Event()
-        self._stopping = self._writing = self._is_all_written = False
+        self._stopping = self._collecting = self._is_all_written = False
         self._at_end: Callable[[], object] | None = None
         self._huge = False
         self._failed_until_s = float("-inf")
@@ -134,9 +136,9 @@ class Pump:
         Its thread does it, if it runs: the caller must not wait for a disk that hangs.
 
         Args:
-            timeout_s: Longest wait for the thread, whatever it does; one that is in
-                the middle of a write is waited for up to a second: the disk has been
-                given the records already, and nobody else can write those after them.
+            timeout_s: Longest wait for a thread that has nothing to do. One that
+                collects what was recorded is waited for up to five seconds, one that
+                writes up to a second: nobody else can write it.
             at_end: Called after the last write, by whoever did it; may fail.
 
         Returns:
@@ -149,25 +151,30 @@ class Pump:
         if self.is_alive and self._thread is not threading.current_thread():
             assert self._thread is not None  # noqa: S101 - is_alive said so
             self._thread.join(timeout_s)
-            if self._writing:
-                self._thread.join(_DISK_S)
+            self._outlast(self._thread)
             # While it lives the disk hangs; it is not for us to wait.
             return self._is_all_written and not self._thread.is_alive()
         self._end()
         return self._is_all_written
+
+    def _outlast(self, thread: threading.Thread) -> None:
+        collect_s, disk_s = _COLLECT_S, _DISK_S
+        while thread.is_alive() and (collect_s if self._collecting else disk_s) > 0:
+            if self._collecting:
+                collect_s -= _STEP_S
+            else:
+                disk_s -= _STEP_S
+            thread.join(_STEP_S)
 
     def _end(self) -> None:
         self._failed_until_s = float("-inf")  # the last chance is tried anyway
         self._is_all_written = self.stroke()
         call, self._at_end = self._at_end, None
         if call is not None:
-            self._writing = True
             try:
                 call()
             except Exception as error:
                 notice("pump-end", f"what is recorded was not ended well: {error}")
-            finally:
-                self._writing = False
 
     def stroke(self, *, ship_now: bool = False) -> bool:
         """Drain once and write one frame.
@@ -190,7 +197,11 @@ class Pump:
             return False
 
     def _stroke(self, *, ship_now: bool) -> bool:
-        harvest = self._drain()
+        self._collecting = True
+        try:
+            harvest = self._drain()
+        finally:
+            self._collecting = False
         if self._backlog:
             self._backlog.put(harvest)
             if not ship_now and self._clock.monotonic_s() < self._failed_until_s:
@@ -199,7 +210,6 @@ class Pump:
         if not harvest and not ship_now:
             return True
         self._huge = measurements(harvest) > HUGE
-        self._writing = True
         try:
             self._journal.append(harvest, ship_now=ship_now)
         except OSError as error:
@@ -213,8 +223,6 @@ class Pump:
                     f"{error}",
                 )
             return False
-        finally:
-            self._writing = False
         self._retry_s = _RETRY_S[0]
         return True
 

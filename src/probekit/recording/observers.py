@@ -116,9 +116,14 @@ def _is_light(series: Series) -> bool:
 
 
 class Observers:
-    """The callbacks of ``observe`` and what they said."""
+    """The callbacks of ``observe`` and what they said.
 
-    __slots__ = ("_asked", "_collecting", "_observer", "_table")
+    Attributes:
+        is_ending: Whether the next harvest may be the last: who gives something only
+            now and then gives it.
+    """
+
+    __slots__ = ("_asked", "_collecting", "_observer", "_table", "is_ending")
 
     def __init__(
         self, table: SeriesTable, allowance: Allowance, scrub: "Callable[[], Scrub]"
@@ -128,6 +133,7 @@ class Observers:
         self._asked: list[tuple[Observe, Patience]] = []
         self._collecting: list[tuple[Collect, Patience]] = []
         self._observer: Observer | None = None
+        self.is_ending = False
 
     def __len__(self) -> int:
         """How many callbacks there are."""
@@ -144,6 +150,7 @@ class Observers:
             raise ConfigError(
                 f"observe() wants a callable, got {type_name(type(callback))}",
             )
+        self.is_ending = False
         if not any(known == callback for known, _ in self._asked):
             name = getattr(callback, "__qualname__", type_name(type(callback)))
             doing = f"the observe callback {name}"
@@ -152,6 +159,12 @@ class Observers:
     def remove(self, callback: Observe) -> None:
         """Ask *callback* no more; unknown ones are ignored."""
         self._asked = [pair for pair in self._asked if pair[0] != callback]
+
+    def end(self, callbacks: "Iterable[Observe]") -> None:
+        """The next harvest may be the last one, and without these *callbacks*."""
+        for callback in callbacks:
+            self.remove(callback)
+        self.is_ending = True
 
     def collect(self, callback: Collect) -> None:
         """Let *callback* add to each harvest, from now on."""
@@ -165,6 +178,7 @@ class Observers:
     def forget(self) -> None:
         """In a forked child: keep the callbacks, drop what they told the parent."""
         self._observer = None
+        self.is_ending = False
 
     def harvest(self, into: "Harvest") -> None:
         """Ask everybody and write the answers into *into*; the drain's thread only."""

@@ -331,8 +331,8 @@ class Presence:
     def _finish(self, by_s: float) -> None:
         self._over = True
         clock = SYSTEM_CLOCK
-        for source in self._sources:  # reading may be slow, and nobody will miss it
-            self._registry.observers.remove(source)
+        # To read our own sources may be slow, and nobody will miss it.
+        self._registry.observers.end(self._sources)
         homecoming, leader = self._homecoming, self._crew.leader
         if homecoming is not None and homecoming.is_packing and leader is not None:
             leader.join(by_s - clock.monotonic_s())

@@ -110,8 +110,10 @@ class Collector:
         """Add to *into* what has come, if it is time."""
         if self._pid != os.getpid():  # a fork that no hook saw
             self._renew()
-        now_s = monotonic()
-        if (now_s < self._next_s and _in_passing()) or _inside_the_sdk():
+        now_s, is_ending = monotonic(), self._registry.observers.is_ending
+        if now_s < self._next_s and not is_ending and _in_passing():
+            return
+        if _inside_the_sdk():
             return
         self._next_s = now_s + COLLECT_EVERY_S
         if self.is_retiring:
