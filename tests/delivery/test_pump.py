@@ -179,3 +179,23 @@ def test_a_write_under_way_is_waited_for_and_what_came_after_it_written(clock):
 
     assert pump.stop(0.0) is True
     assert ["before", "after"] == journal.names()
+
+
+def test_what_collects_at_the_end_is_waited_for_longer_than_a_disk(clock, monkeypatch):
+    """A callback that takes its time has its answer written; nobody else could."""
+    monkeypatch.setattr("probekit.delivery.pump._DISK_S", 0.15)
+    entered, go = threading.Event(), threading.Event()
+    journal, source = FakeJournal(), Source("last")
+
+    def slowly():
+        entered.set()
+        go.wait(5)
+        return source()
+
+    pump = pump_of(slowly, journal, clock, flush_interval_s=0.001)
+    pump.start()
+    entered.wait(5)
+    threading.Timer(0.3, go.set).start()
+
+    assert pump.stop(0.0) is True
+    assert ["last"] == journal.names()

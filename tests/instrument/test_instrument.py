@@ -523,18 +523,18 @@ def test_slow_calls_leave_spans_and_counts_stay_exact(any_shop):
             raise OSError("x")
         """,
     )
-    left, slow_s = traced(shop), 0.02
+    left, slow_s = traced(shop), 0.1
     shop.instrument("slowly", min_duration_s=slow_s)
     for _ in range(5):
         module.f(int)
-    module.f(lambda: threading.Event().wait(1.5 * slow_s))
+    module.f(lambda: threading.Event().wait(1.2 * slow_s))
     with pytest.raises(OSError, match="x"):
         module.fails()
 
     assert 6 == shop.calls("slowly.f")
     ((name, duration_s, error),) = left
     assert ("slowly.f", None) == (name, error)
-    assert duration_s >= slow_s  # what is told is what was judged
+    assert duration_s >= slow_s  # a slow call by its own figure, however long it took
 
 
 def traced(shop):

@@ -125,6 +125,23 @@ def test_the_pump_collects_now_and_then_and_a_flush_at_once(meters):
     assert {"orders": 2} == sums(meters._registry)
 
 
+def test_the_pumps_last_drain_collects_whenever_it_comes(meters):
+    counter, found = meters.get_meter("shop").create_counter("orders"), []
+
+    def drain_to_the_end():
+        for end in (False, False, True):
+            counter.add(1)
+            if end:
+                meters._registry.observers.end([])
+            found.append(sums(meters._registry))
+
+    pump = threading.Thread(target=drain_to_the_end, name="probekit-pump")
+    pump.start()
+    pump.join()
+
+    assert [{"orders": 1}, {}, {"orders": 2}] == found
+
+
 def test_without_a_pump_an_applications_thread_collects_no_oftener(meters):
     """As in the child of a raw fork, which drains while it records."""
     counter = meters.get_meter("shop").create_counter("orders")

@@ -229,22 +229,12 @@ class MetricsEncoder:
             ):
                 level = total
             if level is None or isinstance(level, Histogram):
-                number = _pack_number(_AS_DOUBLE, value)
-                metrics[place.delta] += (
-                    place.delta_head,
-                    both,
-                    number,
-                    place.attributes,
-                )
+                parts, head, times, number = place.delta, place.delta_head, both, value
             else:
+                parts, head, number = place.level, place.level_head, level
                 times = end if place.kind == "gauge" else began
-                number = _pack_number(_AS_DOUBLE, level)
-                metrics[place.level] += (
-                    place.level_head,
-                    times,
-                    number,
-                    place.attributes,
-                )
+            packed = _pack_number(_AS_DOUBLE, number)
+            metrics[parts] += (head, times, packed, place.attributes)
 
     def _place(self, series: Series) -> Place:
         cut = self._cut(series) if series.kind == "histogram" else None
