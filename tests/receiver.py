@@ -4,7 +4,6 @@ It may be absent, slow, or hang; what has arrived is counted, repeats included.
 """
 
 import gzip
-import socket
 import threading
 import time
 from collections import Counter
@@ -19,6 +18,8 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
 )
+
+from freeports import free_port
 
 
 def plain(value):
@@ -43,9 +44,7 @@ class Listener:
     """
 
     def __init__(self):
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         self.delay_s = 0.0
         self.hanging = threading.Event()
         self.lock = threading.RLock()

@@ -9,6 +9,7 @@ beyond loopback and leaves no process behind.
 import argparse
 import contextlib
 import os
+import random
 import shutil
 import signal
 import socket
@@ -193,10 +194,11 @@ def parser():
 
 
 def free_port():
-    """Return a port of loopback that nobody uses now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """Return a port of loopback that nobody uses now, and no client will be given."""
+    while True:
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", random.randrange(15_000, 32_000)))
+            return probe.getsockname()[1]
 
 
 def answers(port):

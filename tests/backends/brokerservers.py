@@ -6,13 +6,14 @@ import sys
 from pathlib import Path
 
 from killable import Killable
-from servers import command, free_ports
+from servers import command
 from tests_otlp_messages import (
     ExportLogsServiceRequest,
     ExportMetricsServiceRequest,
     ExportTraceServiceRequest,
 )
 
+from freeports import free_ports
 from needs import library
 
 CERTIFICATES = Path(__file__).parents[1] / "exporters" / "certificates"

@@ -6,8 +6,9 @@ import urllib.request
 from pathlib import Path
 
 from killable import Killable
-from servers import SERVERS, free_ports
+from servers import SERVERS
 
+from freeports import free_ports
 from needs import installed
 
 

@@ -13,7 +13,8 @@ import promservers
 import statsdserver
 import timeseries
 from outage import Again, Server, Side
-from servers import free_ports
+
+from freeports import free_ports
 
 # What was on its way when a server died that acknowledges nothing: less than two
 # seconds of operations, of which an outage has more than six thousand.

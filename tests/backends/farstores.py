@@ -23,8 +23,9 @@ from clickhouseserver import Engine, clickhouse
 from farseries import ON_ITS_WAY
 from killable import Killable
 from outage import Again, Server, Side
-from servers import eventually, free_ports
+from servers import eventually
 
+from freeports import free_ports
 from probekit.exporters import build
 from probekit.testing import HttpReceiver, Reply
 from probekit.testing.contract import sample_batch

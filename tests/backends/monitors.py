@@ -10,7 +10,9 @@ import subprocess
 from xml.etree import ElementTree as ET
 
 import pytest
-from servers import _owned_folder, command, eventually, free_ports, running
+from servers import _owned_folder, command, eventually, running
+
+from freeports import free_ports
 
 NAGIOS_CONFIG = """
 log_file={folder}/nagios.log

@@ -6,8 +6,9 @@ import re
 import signal
 from pathlib import Path
 
-from servers import eventually, free_ports, running
+from servers import eventually, running
 
+from freeports import free_ports
 from needs import installed
 
 

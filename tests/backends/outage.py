@@ -15,9 +15,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from servers import eventually, free_ports
+from servers import eventually
 from shop import Shop
 
+from freeports import free_ports
 from probekit.buffer.read_only import last_window, read_status
 
 OPERATIONS = 10_000

@@ -5,8 +5,10 @@ import json
 import signal
 import urllib.parse
 
-from servers import command, eventually, free_ports, running
+from servers import command, eventually, running
 from timeseries import fetch
+
+from freeports import free_ports
 
 CONFIG = """\
 global: {{scrape_interval: 250ms, scrape_timeout: 250ms}}

@@ -9,8 +9,8 @@ import urllib.request
 from pathlib import Path
 
 from killable import Killable
-from servers import free_ports
 
+from freeports import free_ports
 from needs import installed
 
 PROTOCOLS = (

@@ -8,7 +8,6 @@ installs them.
 import contextlib
 import getpass
 import os
-import random
 import shutil
 import signal
 import socket
@@ -19,38 +18,18 @@ from pathlib import Path
 
 import pytest
 
+from freeports import free_ports
 from needs import installed
 
 SERVERS = Path(
     os.environ.get("PROBEKIT_SERVERS") or Path(__file__).parents[2] / "var" / "servers"
 )
 READY_WITHIN_S = 15.0
-_DRAWN = random.SystemRandom()  # not the one that the tests' seed sets
-_GIVEN = set()
 
 
 def command(name):
     """The program *name* from the path."""
     return installed(shutil.which(name) or Path(name))
-
-
-def free_ports(count):
-    """Ports of loopback that nobody uses, over TCP and UDP; each is given once.
-
-    Below those that the system gives to clients: while a server is away, none of its
-    clients may be given its port, or reach itself there.
-    """
-    found = []
-    while len(found) < count:
-        port = _DRAWN.randrange(15_000, 32_000)
-        with contextlib.ExitStack() as tried, contextlib.suppress(OSError):
-            for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
-                held = tried.enter_context(socket.socket(socket.AF_INET, kind))
-                held.bind(("127.0.0.1", port))
-            if port not in _GIVEN:
-                _GIVEN.add(port)
-                found.append(port)
-    return found
 
 
 def eventually(question, timeout_s=10.0):

@@ -9,6 +9,7 @@ import servers
 import sqlalchemy as sa
 from killable import Killable
 
+from freeports import free_ports
 from needs import installed
 
 
@@ -59,7 +60,7 @@ def postgres(_folder, driver="psycopg"):
     """PostgreSQL; dies as if the power had gone, and keeps what it committed."""
     programs = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
     home = installed(programs[-1] if programs else Path("/usr/lib/postgresql/bin"))
-    (port,) = servers.free_ports(1)
+    (port,) = free_ports(1)
     with servers._owned_folder("postgres") as (folder, user):
         data = folder / "data"
         options = ["-U", "postgres", "-A", "trust", "--locale=C.UTF-8", "--no-sync"]
@@ -79,7 +80,7 @@ def mariadb(_folder):
     """MariaDB; killed, it keeps what it committed."""
     install = servers.command("mariadb-install-db")
     program = servers.command("mariadbd")
-    (port,) = servers.free_ports(1)
+    (port,) = free_ports(1)
     with servers._owned_folder("mysql") as (folder, user):
         account = f"--user={'mysql' if user else getpass.getuser()}"
         common = ["--no-defaults", account, f"--datadir={folder / 'data'}"]

@@ -5,8 +5,10 @@ import json
 import signal
 import subprocess
 
-from servers import command, free_ports, running
+from servers import command, running
 from timeseries import package_version
+
+from freeports import free_ports
 
 CONFIG = """
 global(workDirectory="{folder}" maxMessageSize="64k")

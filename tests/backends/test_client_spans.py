@@ -9,6 +9,7 @@ from recorded import http_server, instrumented
 from test_drivers import LITERAL
 from test_http_clients import CLIENTS
 
+from freeports import free_ports
 from needs import library
 from probekit.recording.registry import REGISTRY
 from probekit.tracing.connection import connect
@@ -84,7 +85,7 @@ def test_a_request_is_one_span_and_its_server_is_told_that_span(ask, root):
 @pytest.mark.parametrize("ask", CLIENTS, ids=lambda ask: ask.__name__[3:])
 def test_a_server_that_is_not_there_is_a_failed_span(ask, root):
     library("requests"), library("httpx"), library("aiohttp")
-    (port,) = servers.free_ports(1)
+    (port,) = free_ports(1)
     with instrumented(*HTTP):
 
         def work():

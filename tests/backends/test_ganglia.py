@@ -5,9 +5,10 @@ from contextlib import suppress
 import matrix
 import pytest
 from monitors import gmond, gmond_version
-from servers import eventually, free_ports
+from servers import eventually
 from shop import CARTS, ORDERS, TEMPERATURE, VALUES, Shop
 
+from freeports import free_ports
 from probekit.errors import RetryLater
 from probekit.exporters import build
 from probekit.model import Batch, Point, Resource, Series, Window

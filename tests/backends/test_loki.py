@@ -85,7 +85,8 @@ def test_nothing_is_lost_while_the_receiver_refuses_or_is_away(tmp_path):
             shop.ask("orders 500")
             assert shop.ask("flush 30")
         accepted = receiver.requests
-        told = {(e[1], e[2]["number"]) for e in entries(receiver)}
+        # A busy machine's governor may tell of its own steps too.
+        told = {(e[1], e[2]["number"]) for e in entries(receiver) if "number" in e[2]}
 
     assert 250 == len(told)
     assert len(accepted) >= 4

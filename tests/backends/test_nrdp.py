@@ -14,9 +14,10 @@ import matrix
 import pytest
 from monitors import nagios, nagios_version
 from nagios_results import QUERY, SENT, SERVICES, stored
-from servers import SERVERS, command, eventually, free_ports, running
+from servers import SERVERS, command, eventually, running
 from shop import Shop
 
+from freeports import free_ports
 from probekit.errors import Forbidden, Rejected
 from probekit.exporters import build
 from probekit.exporters.nagios import nrdp as protocol

@@ -5,10 +5,11 @@ import subprocess
 import matrix
 import pytest
 from promservers import prometheus, pushgateway
-from servers import command, eventually, free_ports
+from servers import command, eventually
 from shop import VALUES, Shop
 from timeseries import fetch, package_version, victoria_metrics
 
+from freeports import free_ports
 from probekit.exporters import Prometheus, build
 from probekit.exporters.prometheus.shelf import Shelf
 from probekit.exporters.prometheus.text import Exposition

@@ -2,10 +2,11 @@
 
 import matrix
 import pytest
-from servers import eventually, free_ports
+from servers import eventually
 from shop import Shop
 from statsdserver import server
 
+from freeports import free_ports
 from probekit.exporters import build
 from probekit.histogram import Histogram
 from probekit.model import Batch, Point, Resource, Series, Window

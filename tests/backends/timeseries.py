@@ -15,7 +15,9 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from servers import command, eventually, free_ports, running
+from servers import command, eventually, running
+
+from freeports import free_ports
 
 TYPES_DB = Path("/usr/share/collectd/types.db")
 INFLUXDB = """

@@ -14,11 +14,11 @@ from servers import (
     _owned_folder,
     command,
     eventually,
-    free_ports,
     postgres,
     running,
 )
 
+from freeports import free_ports
 from needs import installed
 from probekit.errors import Forbidden, RetryLater
 

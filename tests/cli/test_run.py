@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -17,6 +16,7 @@ import psutil
 import pytest
 
 import needs
+from freeports import free_port
 from probekit.autostart import HOOK, environment_for
 from probekit.autostart.start import role_of
 from probekit.cli.run import CannotRun, NotFound, become, check, command_line
@@ -314,12 +314,6 @@ print("fine")
 """
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 def fetch(url, tries=100):
     for _ in range(tries):
         with (
@@ -460,15 +454,15 @@ def test_a_reloaders_generations_are_all_watched(stage, name):
     process = stage.start("--instrument", "shop", *words, start_new_session=True)
     url = f"http://127.0.0.1:{port}/"
     try:
-        old = [fetch(url) for _ in range(3)]
-        assert [b"1"] * 3 == old
+        assert [b"1"] * 3 == [fetch(url) for _ in range(3)]
+        old = [time.monotonic()] * 3
         assert 1 == len(first := workers(process))
         web.write_text(textwrap.dedent(text).replace("shop.work", "shop.later"))
         deadline_s = time.monotonic() + 30
         touch_s = time.monotonic() + 3
         while (answer := fetch(url)) == b"1":
-            old.append(answer)
-            assert time.monotonic() < deadline_s
+            old.append(time.monotonic())
+            assert old[-1] < deadline_s
             time.sleep(0.1)
             # A change before a reloader's first look is none to it (Django's).
             if time.monotonic() > touch_s:
@@ -477,8 +471,12 @@ def test_a_reloaders_generations_are_all_watched(stage, name):
         assert b"22" == answer
         assert 1 == len(second := workers(process))
         assert first != second
+        # uvicorn ends its worker by the signal itself, past all that runs at an exit:
+        # there the last flush interval may go, and a busy machine makes it longer.
+        may_go = name.startswith("uvicorn") * sum(old[-1] - each < 0.5 for each in old)
+        counted = stage.until("shop.work", len(old) - may_go)
         # A request that the restart cut off may have been counted, but has no answer.
-        assert stage.until("shop.work", len(old)) - len(old) in {0, 1}
+        assert len(old) - may_go <= counted <= len(old) + 1
         assert 1 == stage.until("shop.later", 1)
     finally:
         said = stop(process)

@@ -16,14 +16,10 @@ from pathlib import Path
 
 import pytest
 
+from freeports import free_port
+
 HERE = Path(__file__).parent
 READY_S = 40.0
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def eventually(question, timeout_s=20.0):

@@ -10,6 +10,8 @@ import threading
 
 import pytest
 
+from freeports import free_port
+
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
 
 APP = """
@@ -26,12 +28,6 @@ def order(number):
     probekit.count("shop.orders")
     return "ok"
 """
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def drive(port, requests, threads=8):

@@ -5,6 +5,7 @@ so that a test can take a far side away and bring it back.
 """
 
 import contextlib
+import random
 import socket
 import ssl
 import struct
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 LOOPBACK = "127.0.0.1"
 _LIMIT_BYTES = 64 << 20
 _CONNECTIONS_LIMIT = 64
+_NO_CLIENTS_PORTS = (15_000, 32_000)
+_DRAWS = 20
 _NO_LINGER = struct.pack("ii", 1, 0)
 
 
@@ -84,7 +87,7 @@ class StreamEndpoint(Endpoint):
         """Listen; returns self."""
         listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((LOOPBACK, self.port))
+        _bind(listener, self.port)
         listener.listen(_CONNECTIONS_LIMIT)
         self.port = listener.getsockname()[1]
         self._listener, self._running = listener, True
@@ -220,7 +223,7 @@ class UdpReceiver(Endpoint):
         """Listen; returns self."""
         opened = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
-        opened.bind((LOOPBACK, self.port))
+        _bind(opened, self.port)
         opened.settimeout(0.05)  # a datagram socket is not woken by its own shutdown
         self.port = opened.getsockname()[1]
         self._socket, self._running = opened, True
@@ -254,6 +257,19 @@ class UdpReceiver(Endpoint):
         """The datagrams, once there are *count*, or when *timeout_s* is over."""
         self.wait_until(lambda: len(self.datagrams) >= count, timeout_s)
         return self.datagrams
+
+
+def _bind(listener: socket.socket, port: int) -> None:
+    """Bind to *port* of loopback, or for 0 to one that no client will be given.
+
+    Those that the system gives to clients lie higher in the usual settings: while a
+    receiver is stopped, a connection of anybody could take one of them for its own.
+    """
+    drawn = random.SystemRandom()  # the tests' seed would draw the same again
+    for _ in range(0 if port else _DRAWS):
+        with contextlib.suppress(OSError):
+            return listener.bind((LOOPBACK, drawn.randrange(*_NO_CLIENTS_PORTS)))
+    return listener.bind((LOOPBACK, port))
 
 
 def _in_thread(target: "Callable[..., None]", *arguments: object) -> threading.Thread:
