@@ -2,8 +2,13 @@
 
 import pytest
 
+from probekit.recording import counted
+from probekit.recording import probe as probes
 from probekit.recording.probe import Wish
 from probekit.recording.registry import Registry
+from probekit.recording.weave.weaver import CAN_WEAVE
+
+WAYS = ("woven", "wrapped") if CAN_WEAVE else ("wrapped",)
 
 
 class Recorded:
@@ -85,8 +90,17 @@ def registry():
     return Registry()
 
 
+@pytest.fixture(params=WAYS)
+def way(request, monkeypatch):
+    """How functions are probed: by their own code, or by a wrapper around them."""
+    if request.param == "wrapped":
+        for maker in (probes, counted):
+            monkeypatch.setattr(maker, "can_be_woven", lambda _: False)
+    return request.param
+
+
 @pytest.fixture
-def probe(registry):
+def probe(registry, way):
     """``probekit.probe`` that records into the test's own registry."""
 
     def probe(target=None, /, **wish):

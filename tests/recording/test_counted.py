@@ -16,7 +16,6 @@ from contextlib import nullcontext
 import pytest
 
 import probekit
-from probekit.recording import counted
 from probekit.recording.instruments import Counter, instrument
 from probekit.recording.probe import Wish
 
@@ -24,11 +23,9 @@ NAME = "probekit.function.calls"
 FORKS = {"hooked": os.fork, "raw": lambda: ctypes.PyDLL(None).fork()}
 
 
-@pytest.fixture(params=["woven", "wrapped"] if counted.CAN_WEAVE else ["wrapped"])
-def count(request, registry, monkeypatch):
+@pytest.fixture
+def count(registry, way):
     """``probekit.probe.count`` into the test's registry, in both ways."""
-    if request.param == "wrapped":
-        monkeypatch.setattr(counted, "CAN_WEAVE", False)
 
     def count(target=None, /, **wish):
         granted = Wish(registry=registry, counted=True, **wish)
@@ -320,7 +317,6 @@ def test_a_function_that_goes_takes_its_code_along(count, registry):
 
     assert gone() is None
     assert not registry.twins._twins
-    assert not registry.twins._codes
 
 
 def test_failures_that_wait_fold_into_a_number(count, calls, registry):

@@ -20,6 +20,7 @@ from probekit.recording.template import FILENAME
 from probekit.recording.weave.shroud import shroud
 from probekit.recording.weave.strands import Strands
 
+wrapped = probekit.probe(span=True)  # a wrapper stands around it, and tells its start
 LATER_S = 2.0  # looked at so much later, whatever runs has run for long
 
 
@@ -49,18 +50,18 @@ def calls(later_s=LATER_S):
     return [each for each in found if __name__ in each.name]
 
 
-@probekit.probe
+@wrapped
 def outer(held, word="x"):
     inner(held, word)
 
 
-@probekit.probe(attributes={"team": "billing"})
+@probekit.probe(span=True, attributes={"team": "billing"})
 def inner(held, _pk_t0):
     """A parameter named like the wrapper's own start."""
     held.wait()
 
 
-@probekit.probe
+@wrapped
 def chunks(held):
     held.wait()
     yield 1
@@ -130,7 +131,7 @@ def test_nothing_of_a_call_is_kept_by_looking_at_it():
 
     seen = []
 
-    @probekit.probe
+    @wrapped
     def use(held, big):
         local = Big()
         seen.extend([weakref.ref(big), weakref.ref(local)])

@@ -11,11 +11,12 @@ import pytest
 import probekit
 from probekit.recording.calls import long_calls
 from probekit.recording.coroutines import waiting_calls
+from probekit.recording.probe import Wish
 from probekit.recording.sightings import Sightings
 from probekit.recording.stitch import Stitch
 from probekit.recording.weave.weaver import CAN_WEAVE
-from probekit.recording.woven import Gate
 
+wrapped = probekit.probe(span=True)  # a wrapper stands around it, and tells its start
 LATER_S = 2.0  # looked at so much later, whatever runs has run for long
 woven = pytest.mark.skipif(not CAN_WEAVE, reason="its wrapper tells the start itself")
 
@@ -57,7 +58,7 @@ def weave(registry):
 
     def weave(function):
         name = f"{__name__}.{function.__name__}"
-        stitches.append(Stitch(function, name, Gate(registry)))
+        stitches.append(Stitch(function, name, registry.gate))
         stitches[-1].tie()
         return function
 
@@ -146,6 +147,22 @@ def test_a_woven_call_is_as_old_as_the_first_look_that_saw_it(looks, weave):
 
 
 @woven
+def test_a_probed_call_is_found_in_the_same_way(looks, registry):
+    """With its attributes; its code is woven, too."""
+
+    @Wish(attributes={"team": "billing"}, registry=registry).grant
+    def charge(thread):
+        thread.wait()
+
+    with Thread(charge):
+        assert [] == looks.look()
+        (found,) = looks.look()
+
+    assert found.name.endswith("charge")
+    assert {"team": "billing", "code.function.name": found.name} == found.attributes
+
+
+@woven
 def test_a_call_that_ended_between_two_looks_is_not_the_next_one(looks, weave):
     """Their frames lie at the same place in memory more often than not."""
 
@@ -199,7 +216,7 @@ def test_with_another_call_of_the_function_over_nobody_knows(looks, weave):
 def test_whatever_an_older_call_runs_in_is_older_still(looks, weave):
     """The wrapper of the innermost tells its start, and so the age of all around."""
 
-    @probekit.probe
+    @wrapped
     def inner(thread):
         thread.compute()
 
@@ -223,7 +240,7 @@ def test_a_generator_is_older_than_what_resumes_it(looks, weave):
     def resume(chunks):
         next(chunks)
 
-    @probekit.probe
+    @wrapped
     def chunks(thread):
         while True:
             thread.compute()
@@ -242,7 +259,7 @@ def test_a_generator_is_older_than_what_resumes_it(looks, weave):
 
 
 def test_a_coroutine_that_waits_is_found_with_its_start_and_its_place(looks):
-    @probekit.probe(attributes={"team": "billing"})
+    @probekit.probe(span=True, attributes={"team": "billing"})
     async def fetch(loop):
         await loop.event.wait()
 
@@ -320,7 +337,7 @@ def test_nothing_of_a_call_lives_longer_for_having_been_seen(looks, weave, waits
 
 
 def test_among_too_many_tasks_none_is_looked_at(looks, monkeypatch):
-    @probekit.probe
+    @wrapped
     async def fetch(loop):
         await loop.event.wait()
 

@@ -146,8 +146,8 @@ def call_of(frame: FrameType, seen: "Seen | None") -> "Operation | None":
     stitch = stitch_of(code) if seen is not None else None
     if seen is None or stitch is None:
         return None
-    attributes = {"code.function.name": stitch.name}
-    return Operation("call", stitch.name, seen.since(frame, stitch), attributes)
+    since_s = seen.since(frame, stitch)
+    return Operation("call", stitch.name, since_s, stitch.attributes)
 
 
 def served_by(frame: FrameType) -> "list[int]":

@@ -20,14 +20,13 @@ from probekit.recording.instruments import Counter, instrument
 from probekit.recording.outcome import FUNCTION_SETS_LIMIT, Outcome
 from probekit.recording.registry import Registry
 from probekit.recording.stitch import FAILING
+from probekit.recording.twin import can_be_woven, copied
 from probekit.recording.weave.strands import Strands
-from probekit.recording.weave.weaver import CAN_WEAVE, weave
-from probekit.recording.woven import Gate, is_woven
-from probekit.recording.wrapper import dressed, is_wrapper, timed
+from probekit.recording.weave.weaver import weave
+from probekit.recording.woven import Witness
+from probekit.recording.wrapper import timed
 
 if TYPE_CHECKING:
-    from typing import TypeGuard
-
     from probekit.model import Harvest
 
 FUNCTION_CALLS = "probekit.function.calls"
@@ -106,23 +105,9 @@ class CallsHandle(SumHandle):
 
 
 class Calls(Counter):
-    """The counter of calls.
+    """The counter of calls."""
 
-    Attributes:
-        gate: The registry as counted code sees it.
-    """
-
-    __slots__ = ("gate",)
-
-    def __init__(self, *args: Any, registry: Registry, **options: Any) -> None:
-        """Make the gate, and have calls that were lost there told at each drain."""
-        super().__init__(*args, registry=registry, **options)
-        gate = self.gate = Gate(registry)
-
-        def told(_: object) -> None:
-            gate.count_missed()
-
-        registry.observe(told)
+    __slots__ = ()
 
     def _make(self, attributes: "tuple[tuple[str, AttributeValue], ...]") -> Handle:
         series = Series(self.name, self.kind, self.unit, attributes, self.description)
@@ -131,13 +116,14 @@ class Calls(Counter):
         return registry.handle(series)
 
 
-class _Failures:
+class _Failures(Witness):
     """Takes the failed calls of one counted function."""
 
     __slots__ = ("_outcome",)
 
     def __init__(self, outcome: Outcome) -> None:
         """Take them to *outcome*."""
+        super().__init__()
         self._outcome = outcome
 
     def fail(self, error: BaseException, _: float) -> None:
@@ -149,7 +135,8 @@ class _Failures:
         FAILING.add(thread)
         try:
             outcome.fail(0.0, error)
-            outcome.registry.problems.passed(error, perf_counter())
+            seen_id, seen_s = id(error), perf_counter()
+            self.seen_id, self.seen_s = seen_id, seen_s
         except RecursionError:
             raise  # woven code counts it where it cannot be told
         except Exception as failure:
@@ -196,25 +183,16 @@ def counted(
     handle = calls.handle(full, from_source=not attributes)
     outcome = Outcome(calls, full, name, registry, from_source=not attributes)
     ticks = handle.ticks if isinstance(handle, CallsHandle) else Ticks()
-    if CAN_WEAVE and _is_plain(function):
+    if can_be_woven(function):
         try:
-            return _woven(function, outcome, calls.gate, ticks)
+            return _woven(function, outcome, ticks)
         except Exception as error:  # a form that is not known; a wrapper will do
             notice("count", f"{name} is counted by a wrapper: {error}")
     return timed(function, outcome, ticks=ticks)
 
 
-def _is_plain(function: object) -> "TypeGuard[FunctionType]":
-    """Whether it has code that nobody has put recording into yet."""
-    if not isinstance(function, FunctionType):
-        return False
-    return not (is_wrapper(function) or is_woven(function.__code__))
-
-
-def _woven(
-    function: FunctionType, outcome: Outcome, gate: Gate, ticks: Ticks
-) -> FunctionType:
-    original = function.__code__
+def _woven(function: FunctionType, outcome: Outcome, ticks: Ticks) -> FunctionType:
+    gate = outcome.registry.gate
     strands = Strands(
         gate=gate,
         due=gate.due,
@@ -223,23 +201,6 @@ def _woven(
         missed=gate.missed,
         ticks=ticks,
     )
-    twin = FunctionType(
-        weave(original, strands),
-        function.__globals__,
-        function.__name__,
-        function.__defaults__,
-        function.__closure__,
-    )
-    twin = dressed(twin, function)
-    outcome.registry.twins.add(twin, original)
+    twin = copied(function, weave(function.__code__, strands))
+    outcome.registry.twins.add(twin, original=function.__code__, counted=True)
     return twin
-
-
-def is_counted(function: object) -> bool:
-    """Whether *function* is a twin made here."""
-    if not isinstance(function, FunctionType):
-        return False
-    code = function.__code__
-    if is_wrapper(function):
-        return any(name.endswith("_ticks") for name in code.co_freevars)
-    return is_woven(code) and any(type(each) is Ticks for each in code.co_consts)

@@ -17,6 +17,7 @@ from functools import cached_property, partial, partialmethod, singledispatchmet
 from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
 from typing import Any, NamedTuple, cast
 
+from probekit.recording.idle import twin_of
 from probekit.recording.woven import is_woven
 from probekit.recording.wrapper import is_wrapper
 
@@ -138,7 +139,7 @@ class Search:
                 yield from self._look(inner, steps - 1)
 
     def _function(self, function: FunctionType, steps: int) -> Iterator[FunctionType]:
-        if is_wrapper(function):  # probed: it times itself, and what it wraps
+        if is_probed(function):  # it times itself, and what it is a twin of
             self._seen.add(id(getattr(function, "__wrapped__", None)))
             return
         if self._is_own(function):
@@ -224,4 +225,9 @@ def _is_like_a_property(value: object, kind: type) -> bool:
 
 def is_instrumented(function: FunctionType) -> bool:
     """Whether *function* records already."""
-    return is_wrapper(function) or is_woven(function.__code__)
+    return is_probed(function) or is_woven(function.__code__)
+
+
+def is_probed(function: FunctionType) -> bool:
+    """Whether ``probe`` has made *function*, or a copy of it, awake or asleep."""
+    return is_wrapper(function) or twin_of(function) is not None

@@ -1,7 +1,8 @@
-"""Wrappers asleep: what a registry's twins are while recording is switched off.
+"""Twins asleep: what probed functions are while recording is switched off.
 
-A sleeping twin is the same function object with other code, which passes the call on
-and reads no clock. Calls that are under way end as they began.
+A sleeping twin is the same function object with other code: of a woven one the
+function's own, of a wrapper one that passes the call on and reads no clock. Calls that
+are under way end as they began.
 """
 
 import sys
@@ -9,7 +10,7 @@ from _weakref import ref  # weakref itself brings a set that nobody needs here
 from functools import lru_cache
 from types import CodeType, FunctionType
 
-from probekit.hints import TYPE_CHECKING
+from probekit.hints import TYPE_CHECKING, NamedTuple
 from probekit.recording.template import (
     ASYNC_GENERATOR,
     FILENAME,
@@ -30,50 +31,84 @@ _CALLS = {
 }
 
 
+class Twin(NamedTuple):
+    """What is known of one twin.
+
+    Attributes:
+        function: The twin itself.
+        codes: Of a woven one: what it does awake, and asleep; None of a wrapper.
+        counted: Whether its calls are only counted.
+    """
+
+    function: "ref[FunctionType]"
+    codes: "tuple[CodeType, CodeType] | None"
+    counted: bool
+
+    def turn(self, *, asleep: bool) -> None:
+        """Put it to sleep, or wake it; somebody else's code stays."""
+        function = self.function()
+        if function is None:
+            return
+        if self.codes is None:
+            (put_to_sleep if asleep else wake)(function)
+        elif function.__code__ is self.codes[not asleep]:
+            function.__code__ = self.codes[asleep]
+
+
 class Twins:
-    """The wrappers of one registry, awake or asleep all together.
+    """The twins of one registry, awake or asleep all together.
 
     Keeps none of them alive. Threads: any; two that switch at once may leave a twin
     as the other one wanted it, which records nothing wrong: it asks the watch.
     """
 
-    __slots__ = ("_asleep", "_codes", "_twins")
+    __slots__ = ("_asleep", "_twins")
 
     def __init__(self) -> None:
         """Start awake, without twins."""
         self._asleep = False
-        self._twins: dict[int, ref[FunctionType]] = {}
-        # Of those that are woven: what they do asleep, and awake.
-        self._codes: dict[int, tuple[CodeType, CodeType]] = {}
+        self._twins: dict[int, Twin] = {}
 
-    def add(self, twin: FunctionType, original: "CodeType | None" = None) -> None:
-        """Take a new one; *original* is the code that it was woven from, if it was."""
-        key, forget, forget_codes = id(twin), self._twins.pop, self._codes.pop
+    def add(
+        self,
+        function: FunctionType,
+        *,
+        original: "CodeType | None" = None,
+        counted: bool = False,
+    ) -> None:
+        """Take a new one.
 
-        def gone(_: object, key: int = key) -> None:
-            forget(key, None)
-            forget_codes(key, None)
+        Args:
+            function: The twin.
+            original: The code that it was woven from; None of a wrapper.
+            counted: Whether its calls are only counted.
 
-        if original is not None:
-            self._codes[key] = original, twin.__code__
-        self._twins[key] = ref(twin, gone)
+        """
+        key, mine = id(function), self._twins
+
+        def gone(_: object) -> None:
+            mine.pop(key, None)
+            _KNOWN.pop(key, None)
+
+        codes = None if original is None else (function.__code__, original)
+        twin = mine[key] = _KNOWN[key] = Twin(ref(function, gone), codes, counted)
         if self._asleep:
-            self._turn(key, twin, asleep=True)
+            twin.turn(asleep=True)
 
     def switch(self, *, asleep: bool) -> None:
         """Put all to sleep, or wake them."""
         self._asleep = asleep
-        for key, each in list(self._twins.items()):
-            twin = each()
-            if twin is not None:
-                self._turn(key, twin, asleep=asleep)
+        for twin in list(self._twins.values()):
+            twin.turn(asleep=asleep)
 
-    def _turn(self, key: int, twin: FunctionType, *, asleep: bool) -> None:
-        codes = self._codes.get(key)
-        if codes is None:
-            (put_to_sleep if asleep else wake)(twin)
-        elif twin.__code__ is codes[asleep]:  # not somebody else's
-            twin.__code__ = codes[not asleep]
+
+_KNOWN: "dict[int, Twin]" = {}  # of all registries
+
+
+def twin_of(function: object) -> "Twin | None":
+    """What is known of *function*, if ``probe`` has made it; awake or asleep."""
+    twin = _KNOWN.get(id(function))
+    return twin if twin is not None and twin.function() is function else None
 
 
 def put_to_sleep(twin: FunctionType) -> None:

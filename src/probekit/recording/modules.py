@@ -21,20 +21,19 @@ from probekit.recording.pattern import Rule, checked_rule
 from probekit.recording.quiet import is_disabled
 from probekit.recording.registry import REGISTRY, Registry
 from probekit.recording.stitch import Stitch
-from probekit.recording.woven import Gate
 
 
 class Instrumentation:
     """All that is instrumented into one registry.
 
     Attributes:
-        gate: The registry as woven code sees it.
+        registry: Where it is recorded.
         left: Functions that were meant and are as they were, with the reason.
     """
 
     def __init__(self, registry: Registry = REGISTRY) -> None:
         """Start with nothing."""
-        self.gate = Gate(registry)
+        self.registry = registry
         self.left: dict[str, str] = {}
         self._rules: list[Rule] = []
         self._stitches: list[Stitch] = []
@@ -50,7 +49,7 @@ class Instrumentation:
         with self._lock:
             if rule not in self._rules:
                 self._rules.append(rule)
-        self.gate.registry.observe(self._look)
+        self.registry.observe(self._look)
         self._finder.install()
         for name, module in list(sys.modules.items()):
             if isinstance(module, ModuleType) and (
@@ -94,8 +93,9 @@ class Instrumentation:
 
         """
         if not is_instrumented(function):
-            self.gate.registry.observe(self._look)
-            Stitch(function, name, self.gate, attributes=attributes).tie()
+            stitch = Stitch(function, name, self.registry.gate, attributes=attributes)
+            stitch.tie()
+            stitch.let_go()
 
     def undo(self) -> None:
         """Put every original back, and forget the rules."""
@@ -133,7 +133,7 @@ class Instrumentation:
     def _weave(self, function: FunctionType, name: str, rule: Rule) -> None:
         try:
             stitch = Stitch(
-                function, name, self.gate, min_duration_s=rule.min_duration_s
+                function, name, self.registry.gate, min_duration_s=rule.min_duration_s
             )
             self._stitches.append(stitch)
             stitch.tie()
@@ -170,7 +170,7 @@ class Instrumentation:
         return any(rule.takes_module(name) for rule in self._rules)
 
     def _look(self, observer: object) -> None:
-        """At each drain: who is hot, what is new, and what could only be counted.
+        """At each drain: who is hot, and what is new.
 
         New are functions of the main program, which is never imported, and of modules
         that were reloaded.
@@ -184,7 +184,6 @@ class Instrumentation:
             module = sys.modules.get(name)
             if isinstance(module, ModuleType) and self._has_news(module):
                 self.weave_module(module)
-        self.gate.count_missed()
 
 
 def names_of(module: ModuleType) -> "set[str]":

@@ -44,8 +44,6 @@ class Outcome:
         known: Exceptions met before; see ``problems``.
         leads_in: Whether the first frame below its own is always of one function.
         fail: Takes when a failed call began, and its exception.
-        recall: Does the same for what needs no more than to be counted, or returns
-            False.
     """
 
     __slots__ = (
@@ -58,7 +56,6 @@ class Outcome:
         "fail",
         "known",
         "leads_in",
-        "recall",
         "registry",
         "values",
     )
@@ -84,7 +81,6 @@ class Outcome:
         self.known: Trie = {}
         self.leads_in = False
         self.fail: Fail = failure_of(self)
-        self.recall = recall_of(self)
         self._by_type: dict[type, Callable[[float], None]] = {}
         self.values = instrument.handle(attributes, from_source=from_source).values
         self.append: Callable[[float], None] = self.values.append
@@ -198,30 +194,3 @@ def failure_of(outcome: Outcome) -> Fail:
             problems.sample_known(group, error, name, ended_s)
 
     return fail
-
-
-def recall_of(outcome: Outcome) -> Callable[[BaseException, float], bool]:
-    """Return what counts an exception met before, when there is no more to do.
-
-    For woven functions, whose frame is the first of the traceback.
-    """
-    deadline, find = outcome.registry.watch.deadline, outcome.known.get
-
-    def recall(error: BaseException, started_s: float) -> bool:
-        ended_s = perf_counter()
-        node = find(type(error))
-        trace = error.__traceback__
-        if node is None or trace is None or ended_s > deadline[()]:
-            return False
-        while (trace := trace.tb_next) is not None:
-            node = node[1].get(id(trace.tb_frame.f_code))
-            if node is None:
-                return False
-        known = node[0]
-        if known is None or ended_s >= known[2].dry_until_s:
-            return False
-        known[0](ended_s - started_s)
-        known[1](ended_s)
-        return True
-
-    return recall

@@ -10,11 +10,13 @@ from probekit.hints import TYPE_CHECKING, Any, TypeVar, overload
 from probekit.naming import checked_name
 from probekit.notice import notice
 from probekit.recording.attributes import clean, type_name
+from probekit.recording.idle import twin_of
 from probekit.recording.instruments import Histogram, instrument
 from probekit.recording.outcome import FUNCTION_DURATION, FUNCTION_SETS_LIMIT, Outcome
 from probekit.recording.quiet import is_disabled
 from probekit.recording.registry import REGISTRY, Registry
-from probekit.recording.wrapper import Closer, Opener, is_wrapper, timed
+from probekit.recording.twin import can_be_woven, timed_twin
+from probekit.recording.wrapper import Closer, Opener, timed
 
 if TYPE_CHECKING:
     from probekit.recording.seams import OpenSpan
@@ -96,9 +98,8 @@ class Wish:
 
     def _is_granted(self, target: Any) -> bool:
         """Whether calls of *target* are timed, or counted, already."""
-        is_counted = _counted_by()
-        while is_wrapper(target) or is_counted(target):
-            if is_counted(target) == self.counted:
+        while (twin := twin_of(target)) is not None:
+            if twin.counted == self.counted:
                 return True
             target = getattr(target, "__wrapped__", None)
         return False
@@ -109,6 +110,15 @@ class Wish:
             from probekit.recording.counted import counted
 
             return counted(function, name, self.attributes, self.registry)
+        own = self.name is None and not self.attributes
+        is_plain = self.error_if is None and not self.span
+        if is_plain and can_be_woven(function):
+            try:
+                return timed_twin(
+                    function, name, self.attributes, self.registry, from_source=own
+                )
+            except Exception as error:  # a form that is not known; a wrapper will do
+                notice("probe", f"{name} is timed by a wrapper: {error}")
         attributes = {**self.attributes, "code.function.name": name}
         durations = instrument(
             Histogram,
@@ -118,7 +128,6 @@ class Wish:
             registry=self.registry,
             limit_sets=FUNCTION_SETS_LIMIT,
         )
-        own = self.name is None and not self.attributes
         outcome = Outcome(durations, attributes, name, self.registry, from_source=own)
         opener = span_opener(self.registry, name, attributes) if self.span else None
         return timed(function, outcome, error_if=self.error_if, span=opener)
@@ -156,7 +165,7 @@ class Wish:
         if self.error_if is not None or self.span:
             notice("probe-class", f"{name}: error_if and span end at its decorator")
         INSTRUMENTATION.release(function)
-        ours = INSTRUMENTATION.gate.registry is self.registry
+        ours = INSTRUMENTATION.registry is self.registry
         sewing = INSTRUMENTATION if ours else Instrumentation(self.registry)
         sewing.sew(function, name, self.attributes)
 
@@ -177,16 +186,6 @@ class Wish:
         parts = (target.fget, target.fset, target.fdel)
         getter, setter, deleter = (part and self.grant(part) for part in parts)
         return type(target)(getter, setter, deleter, target.__doc__)
-
-
-def _counted_by() -> Callable[[object], bool]:
-    """What tells counted functions; nothing is one where nobody counts any."""
-    counted = sys.modules.get("probekit.recording.counted")
-    return counted.is_counted if counted is not None else _never
-
-
-def _never(_: object) -> bool:
-    return False
 
 
 def _is_dunder(function: FunctionType) -> bool:

@@ -6,7 +6,6 @@ origin counts it, and the others see that wrapper's frame in the traceback.
 """
 
 from collections.abc import Mapping
-from threading import local
 from time import perf_counter
 
 from probekit.hints import TYPE_CHECKING, Any, TypeAlias
@@ -21,7 +20,7 @@ from probekit.recording.stack import (
     trails_of,
 )
 from probekit.recording.template import FILENAME
-from probekit.recording.woven import is_woven
+from probekit.recording.woven import is_woven, witness_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,11 +49,9 @@ class Problems:
     """All problems of this process since their last harvest.
 
     Attributes:
-        last: Of each thread, as ``passed``: the number of the exception that a woven
-            function has counted last, and when that call began.
     """
 
-    __slots__ = ("_groups", "_known", "_registry", "_retired", "last")
+    __slots__ = ("_groups", "_known", "_registry", "_retired")
 
     def __init__(self, registry: "Registry") -> None:
         """Start empty."""
@@ -62,7 +59,6 @@ class Problems:
         self._groups: dict[tuple[Any, ...], Group] = {}
         self._retired: list[Group] = []
         self._known: list[Trie] = []  # one entry for each end, to be emptied
-        self.last = local()  # what passed a woven function last, see passed()
 
     def meet(
         self,
@@ -82,8 +78,8 @@ class Problems:
         """
         trace = error.__traceback__
         # The first frame asks: a wrapper, or the function itself when it is woven.
-        asks = trace and trace.tb_frame.f_code
-        if trace is not None and asks is not None and not is_woven(asks):
+        asks = trace and trace.tb_frame
+        if trace is not None and asks is not None and not is_woven(asks.f_code):
             asks, trace = None, trace.tb_next
         own, is_counted = self._own_frames(error, trace, started_s, asks)
         if is_counted:
@@ -105,31 +101,27 @@ class Problems:
         except Exception as failure:
             self._fail(failure)
 
-    def passed(self, error: BaseException, started_s: float) -> None:
-        """Note that a woven function, begun at *started_s*, has counted *error*.
-
-        Wrappers are found in tracebacks with their start; woven functions keep theirs
-        where nobody sees it.
-        """
-        self.last.passed = id(error), started_s
-
     def is_passed_on(self, error: BaseException, started_s: float) -> bool:
         """Whether a woven function that was called since *started_s* has counted it.
 
         What most calls that an exception leaves on its way outward ask; the answer is
-        found a few frames below, however long the traceback.
+        found a few frames below, however long the traceback. The first frame is that
+        of the woven function that asks.
         """
-        passed_s = self._passed_at(error)
-        trace = error.__traceback__
-        if passed_s is None or passed_s < started_s or trace is None:
-            return False
-        below = trace.tb_next
+        first = above = error.__traceback__
+        is_same = True
         for _ in range(WALK_LIMIT):
-            if below is None:
+            below = above and above.tb_next
+            if first is None or above is None or below is None:
                 break
-            if is_woven(below.tb_frame.f_code):
-                return True
-            below = below.tb_next
+            is_same = is_same and _has_called(above, below)
+            frame = below.tb_frame
+            if is_woven(frame.f_code) and frame is not first.tb_frame:
+                inner_s = _counted_at(frame.f_code, error)
+                return (
+                    _knows(error, is_same) if inner_s is None else inner_s >= started_s
+                )
+            above = below
         return False
 
     def _own_frames(
@@ -137,14 +129,14 @@ class Problems:
         error: BaseException,
         trace: "TracebackType | None",
         started_s: float,
-        asks: "CodeType | None" = None,
+        asks: "FrameType | None" = None,
     ) -> "tuple[int, bool]":
         """How many frames belong to this journey, and whether a probe has counted it.
 
-        The frame of a wrapper below tells when its call began: since *started_s*, and
-        it has counted the exception; before, and an older journey of the same exception
-        object begins there (one object raised again and again). *asks* is the woven
-        code that wants to know, whose own frame is the first.
+        A probe below knows when its call began: since *started_s*, and it has counted
+        the exception; before, and an older journey of the same exception object begins
+        there (one object raised again and again). *asks* is the frame of the woven
+        code that wants to know, which is the first.
         """
         own, first = 0, trace
         while trace is not None and own < WALK_LIMIT:
@@ -153,8 +145,13 @@ class Problems:
             inner_s = None
             if code.co_filename == FILENAME:
                 inner_s = _start_of(frame, code)
-            elif is_woven(code) and not (own == 0 and code is asks):
-                inner_s = self._passed_at(error)
+            elif is_woven(code) and frame is not asks:
+                inner_s = _counted_at(code, error)
+                if inner_s is None:
+                    is_same = own < _journey(first) or started_s < 0
+                    if _knows(error, is_same):
+                        return own, True
+                    return own if is_same else _journey(first), False
             if inner_s is not None and inner_s >= started_s:
                 return own, True
             if inner_s is not None:
@@ -162,10 +159,6 @@ class Problems:
             trace = trace.tb_next
             own += 1
         return own, False
-
-    def _passed_at(self, error: BaseException) -> "float | None":
-        passed = getattr(self.last, "passed", None)
-        return passed[1] if passed is not None and passed[0] == id(error) else None
 
     def _remember(
         self,
@@ -306,13 +299,39 @@ def _journey(trace: "TracebackType | None") -> int:
     while trace is not None:
         length += 1
         following = trace.tb_next
-        if following is None:
-            break
-        caller = following.tb_frame.f_back  # a finished generator's is None
-        if caller is not None and caller is not trace.tb_frame:
+        if following is None or not _has_called(trace, following):
             break
         trace = following
     return length
+
+
+def _has_called(above: "TracebackType", below: "TracebackType") -> bool:
+    """Whether the frame of *below* was called by that of *above*.
+
+    A finished generator's does not tell; it was resumed from above as far as one knows.
+    """
+    if below.tb_frame is above.tb_frame:  # caught there and raised again
+        return True
+    caller = below.tb_frame.f_back
+    return caller is None or caller is above.tb_frame
+
+
+def _knows(error: BaseException, is_same: bool) -> bool:  # noqa: FBT001 - ours alone
+    """Whether a woven function has counted *error*, of which it knows no more.
+
+    It has if it belongs to the same journey, unless there was no stack to do so.
+    """
+    return is_same and not isinstance(error, RecursionError)
+
+
+def _counted_at(code: "CodeType", error: BaseException) -> "float | None":
+    """When the call of woven *code* began that has counted *error* last.
+
+    None if another exception has left the same function since.
+    """
+    witness = witness_of(code)
+    is_it = witness is not None and witness.seen_id == id(error)
+    return witness.seen_s if witness is not None and is_it else None
 
 
 def _start_of(frame: "FrameType", code: "CodeType") -> "float | None":

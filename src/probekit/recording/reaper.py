@@ -118,6 +118,7 @@ class Reaper:
             self._losses.add("spans", "internal_error", failed)
         registry.problems.harvest(into)
         dropped, registry.dropped[0] = registry.dropped[0], 0
+        dropped += registry.gate.take_missed()
         if dropped:
             self._losses.add("metrics", "recursion", dropped)
         for cause, count in self._losses.take().items():

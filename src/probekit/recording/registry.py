@@ -27,6 +27,7 @@ from probekit.recording.quiet import Suppression, is_disabled, suppressed
 from probekit.recording.reaper import Reaper
 from probekit.recording.thrift import Thrift
 from probekit.recording.watch import LENGTH_LIMIT, Watch
+from probekit.recording.woven import Gate
 
 if TYPE_CHECKING:
     from probekit.model import Harvest
@@ -52,7 +53,8 @@ class Registry:
         events: Events waiting for the next drain, 10,000 at most.
         spans: Spans waiting for the next drain, 10,000 at most.
         problems: Errors, grouped.
-        twins: Wrappers that record here, asleep while the registry is switched off.
+        gate: The registry as woven code sees it.
+        twins: Of probed functions, asleep while the registry is switched off.
         dropped: One count, of durations lost after a RecursionError.
         allowance: How many attribute sets and names there may be.
         thrift: What is given up because probekit costs too much.
@@ -85,6 +87,7 @@ class Registry:
         self.events: Queue[Queued] = Queue(self._refuser("events"))
         self.spans: Queue[QueuedSpan] = Queue(self._refuser("spans"))
         self.problems = Problems(self)
+        self.gate = Gate(self)
         self.twins = Twins()
         self.thrift = Thrift()
         self.on_due: Callable[[], None] | None = None
@@ -231,6 +234,7 @@ class Registry:
         self.problems.forget()
         self._losses.forget()
         self.dropped[0] = 0
+        self.gate.forget()
         self.observers.forget()
 
     def disown(self) -> None:

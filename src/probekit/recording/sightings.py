@@ -10,11 +10,11 @@ older one runs, and one whose function has returned from no call since.
 import os
 import threading
 from dataclasses import dataclass
-from types import CodeType, FrameType, MethodType
+from types import CodeType, FrameType
 from typing import TYPE_CHECKING, Any, TypeAlias
 from weakref import ref
 
-from probekit.recording.woven import is_woven
+from probekit.recording.woven import is_woven, witness_of
 
 if TYPE_CHECKING:
     from probekit.recording.registry import Registry
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 MOST = 1_000  # calls that are remembered from one look to the next
 _THREADS = 200  # whose rest is looked at; 10 µs each
-_LAST_CONSTANTS = 24  # ours are the last ones of woven code
 
 Suspended: TypeAlias = Any  # a coroutine, a generator or an async generator
 
@@ -182,7 +181,5 @@ def stitch_of(code: CodeType) -> "Stitch | None":
     # Loaded, for there is woven code; and too heavy for who has none.
     from probekit.recording.stitch import Stitch
 
-    for constant in reversed(code.co_consts[-_LAST_CONSTANTS:]):
-        if type(constant) is MethodType and isinstance(constant.__self__, Stitch):
-            return constant.__self__
-    return None
+    witness = witness_of(code)
+    return witness if isinstance(witness, Stitch) else None

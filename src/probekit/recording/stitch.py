@@ -5,24 +5,25 @@ every call, for the hot one that counts all and times every 16th, and at the end
 the original.
 """
 
+from _weakref import ref  # weakref itself brings a set that nobody needs here
 from collections.abc import Callable, Mapping
 from threading import get_ident
 from time import perf_counter
 from types import CodeType, FunctionType, MappingProxyType
-from typing import Any
-from weakref import ref
 
-from probekit.model import Series
+from probekit.hints import TYPE_CHECKING, Any
 from probekit.notice import notice
 from probekit.observer import frozen
+from probekit.recorded import Series
 from probekit.recording.instruments import Histogram, instrument
 from probekit.recording.outcome import FUNCTION_DURATION, FUNCTION_SETS_LIMIT, Outcome
-from probekit.recording.sampled import SampledHandle
-from probekit.recording.weave import Strands, timed_code
-from probekit.recording.weave.shroud import hide_twin, show_twin
+from probekit.recording.weave import Strands, can_weave, exchange, timed_code
 from probekit.recording.weave.strands import TIMED_EVERY
-from probekit.recording.weave.weaver import CAN_WEAVE
-from probekit.recording.woven import Gate
+from probekit.recording.woven import Gate, Witness
+
+if TYPE_CHECKING:
+    from probekit.recording.problems import Trie
+    from probekit.recording.sampled import SampledHandle
 
 TIMED_EVERY_ATTRIBUTE = "probekit.timed_every"
 _NONE: Mapping[str, Any] = MappingProxyType({})
@@ -31,6 +32,7 @@ DESCRIPTION = "Duration of calls of probed functions."
 # Threads inside our own recording of an error. What it calls may be instrumented too
 # (parts of the standard library), and fail in its turn.
 FAILING: "set[int]" = set()
+_NOTHING: "Trie" = {}  # stays empty
 
 
 class Hot:
@@ -43,13 +45,13 @@ class Hot:
 
     __slots__ = ("code", "handle")
 
-    def __init__(self, handle: SampledHandle) -> None:
+    def __init__(self, handle: "SampledHandle") -> None:
         """Start without code."""
         self.handle = handle
         self.code: CodeType | None = None
 
 
-class Stitch:
+class Stitch(Witness):
     """One instrumented function.
 
     Attributes:
@@ -63,9 +65,12 @@ class Stitch:
 
     __slots__ = (
         "__weakref__",
+        "_deadline",
+        "_from_source",
         "_function",
         "_gate",
         "_handle",
+        "_known",
         "_least_s",
         "_more",
         "_outcomes",
@@ -85,6 +90,7 @@ class Stitch:
         *,
         min_duration_s: "float | None" = None,
         attributes: Mapping[str, Any] = _NONE,
+        from_source: bool = False,
     ) -> None:
         """Prepare series and code for *function*, which stays as it is.
 
@@ -94,19 +100,25 @@ class Stitch:
             gate: Of the registry that it is recorded into.
             min_duration_s: Least duration of a call that leaves a span, or None.
             attributes: More of them, cleaned.
+            from_source: Whether the name is the function's own and the attributes are
+                the program's, not the user's.
 
         Raises:
             Unweavable: Its code has a form that is not known.
 
         """
+        super().__init__()
         self.name = name
         self.original: CodeType = function.__code__
         self._function: Callable[[], FunctionType | None] = ref(function)
         self._gate = gate
         self._least_s = min_duration_s
         self._more = attributes
+        self._from_source = from_source
+        self._known: Trie = _NOTHING
+        self._deadline = gate.deadline
         self._outcomes: tuple[Outcome | None, Outcome | None] = (None, None)
-        self._handle = _durations(gate).handle(self._attributes)
+        self._handle = _durations(gate).handle(self.attributes, from_source=from_source)
         self.hot: Hot | None = None
         self.is_hot = False
         self.seen = 0
@@ -125,7 +137,7 @@ class Stitch:
 
     def heat(self) -> None:
         """Put the hot code in, where this interpreter's code is known."""
-        if not CAN_WEAVE:
+        if not can_weave():
             return
         function = self._function()
         hot = self.hot or self._warm()
@@ -147,7 +159,7 @@ class Stitch:
     def let_go(self) -> None:
         """Forget the codes that were made here; they hold this object.
 
-        The garbage collector does not look into code, so it would never see that the
+        Whoever has put one in for good says so too. The garbage collector does not look into code, so it would never see that the
         two only hold each other.
         """
         self.code = self.original
@@ -167,30 +179,62 @@ class Stitch:
             return self.hot.handle.calls.read()
         return len(self._handle.values) + self._handle.count
 
-    def fail(
-        self, error: BaseException, started_s: float, hot: "Hot | None" = None
-    ) -> None:
+    def fail(self, error: BaseException, started_s: float) -> None:
         """Take a call that ended with an exception.
 
         Args:
             error: It.
-            started_s: When the call began; 0.0 when it was not timed.
-            hot: Where it goes while the function is hot.
+            started_s: When the call began.
 
         """
+        # What was seen before, and has passed no woven function on its way here: in
+        # one piece, for an application that raises often should not pay for being
+        # watched, and with nothing that may be instrumented itself.
+        node = self._known.get(type(error))
+        if node is not None:
+            ended_s = perf_counter()
+            trace = error.__traceback__
+            if trace is not None and ended_s <= self._deadline[()]:
+                while (trace := trace.tb_next) is not None:
+                    node = node[1].get(id(trace.tb_frame.f_code))
+                    if node is None:
+                        break
+                else:
+                    known = node[0]
+                    if known is not None and ended_s < known[2].dry_until_s:
+                        known[0](ended_s - started_s)
+                        known[1](ended_s)
+                        seen_id = id(error)
+                        self.seen_id, self.seen_s = seen_id, started_s
+                        return
+        self._fail(error, started_s)
+
+    def fail_hot(self, error: BaseException, started_s: float) -> None:
+        """The same while hot; *started_s* is 0.0 when the call was not timed."""
+        hot = self.hot
+        if hot is None:
+            return
+        if isinstance(error, Exception):
+            hot.handle.errors.tick()
+            self._fail(error, started_s, hot)
+        elif started_s:  # counted already, as a call that ended well
+            hot.handle.append(perf_counter() - started_s)
+
+    def slow(self, duration_s: float) -> None:
+        """Leave a span for a call that ends now."""
+        self._span(duration_s, None)
+
+    @property
+    def attributes(self) -> "dict[str, Any]":
+        """What its calls are recorded with."""
+        return {**self._more, "code.function.name": self.name}
+
+    def _fail(
+        self, error: BaseException, started_s: float, hot: "Hot | None" = None
+    ) -> None:
         thread = get_ident()
         if thread in FAILING:
             return
-        outcome = self._outcomes[hot is not None]
-        if outcome is not None and started_s and self._least_s is None:
-            # What was seen before, and has passed no woven function since this call
-            # began: nothing of what may be instrumented itself is needed.
-            last = self._gate.registry.problems.last
-            passed = getattr(last, "passed", None)
-            is_first = passed is not None and passed[1] < started_s
-            if is_first and outcome.recall(error, started_s):
-                last.passed = id(error), started_s
-                return
         FAILING.add(thread)
         try:
             begun_s = started_s
@@ -202,7 +246,8 @@ class Stitch:
                 outcome.fail_again(error, begun_s)
             else:
                 outcome.fail(begun_s, error)
-            problems.passed(error, begun_s)
+            seen_id = id(error)
+            self.seen_id, self.seen_s = seen_id, begun_s
             if self._least_s is not None and started_s:
                 duration_s = perf_counter() - started_s
                 if duration_s >= self._least_s:
@@ -214,39 +259,26 @@ class Stitch:
         finally:
             FAILING.discard(thread)
 
-    def fail_hot(self, error: BaseException, started_s: float) -> None:
-        """The same while hot; *started_s* is 0.0 when the call was not timed."""
-        hot = self.hot
-        if hot is None:
-            return
-        if isinstance(error, Exception):
-            hot.handle.errors.tick()
-            self.fail(error, started_s, hot)
-        elif started_s:  # counted already, as a call that ended well
-            hot.handle.append(perf_counter() - started_s)
-
-    def slow(self, duration_s: float) -> None:
-        """Leave a span for a call that ends now."""
-        self._span(duration_s, None)
-
-    @property
-    def _attributes(self) -> "dict[str, Any]":
-        return {**self._more, "code.function.name": self.name}
-
     def _meet(self, hot: "Hot | None") -> Outcome:
         """Make what takes errors, at the first one: most functions never fail."""
-        attributes = self._attributes if hot is None else self._hot_attributes
+        attributes = self.attributes if hot is None else self._hot_attributes
         made = Outcome(
-            _durations(self._gate), attributes, self.name, self._gate.registry
+            _durations(self._gate),
+            attributes,
+            self.name,
+            self._gate.registry,
+            from_source=self._from_source,
         )
         cool, heated = self._outcomes
         self._outcomes = (cool, made) if hot else (made, heated)
+        if hot is None and self._least_s is None:
+            self._known = made.known
         return made
 
     def _span(self, duration_s: float, error: "BaseException | None") -> None:
         tracing = self._gate.registry.tracing
         if tracing is not None:
-            tracing.past(self.name, self._attributes, duration_s, error)
+            tracing.past(self.name, self.attributes, duration_s, error)
 
     def _strands(
         self,
@@ -268,17 +300,21 @@ class Stitch:
 
     @property
     def _hot_attributes(self) -> "dict[str, Any]":
-        return {**self._attributes, TIMED_EVERY_ATTRIBUTE: TIMED_EVERY}
+        return {**self.attributes, TIMED_EVERY_ATTRIBUTE: TIMED_EVERY}
 
     def _warm(self) -> "Hot | None":
         """Make the hot series; None when there are too many series already."""
+        from probekit.recording.sampled import SampledHandle
+
         registry, attributes = self._gate.registry, self._hot_attributes
         series = Series(
             FUNCTION_DURATION, "histogram", "s", frozen(attributes), DESCRIPTION
         )
         made = SampledHandle(series, registry.table.intern(series))
         registry.adopt(made)
-        handle = _durations(self._gate).handle(attributes)
+        handle = _durations(self._gate).handle(
+            attributes, from_source=self._from_source
+        )
         if isinstance(handle, SampledHandle):
             self.hot = Hot(handle)
         return self.hot
@@ -290,9 +326,7 @@ class Stitch:
             return
         present = function.__code__
         if present is self.original or self.owns(present):
-            function.__code__ = code
-            hide_twin(function, present)
-            show_twin(function, code)
+            exchange(function, code)
 
     def __reduce__(self) -> Any:
         """Pickled code (cloudpickle's) records errors nowhere, and undoes nothing."""

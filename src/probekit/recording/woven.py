@@ -1,7 +1,7 @@
 """How woven code is told from other code, and what it looks at; light on purpose."""
 
 from itertools import count
-from types import CodeType
+from types import CodeType, MethodType
 
 from probekit.hints import TYPE_CHECKING, Any
 
@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from probekit.recording.registry import Registry
+
+_LAST_CONSTANTS = 24  # ours are the last ones of woven code
 
 
 class Tally:
@@ -29,6 +31,23 @@ class Tally:
         """How many times ``tick`` was called."""
         # The only way to see the number without taking it that no Python deprecates.
         return int(repr(self._counter)[6:-1])
+
+
+class Witness:
+    """Takes the exceptions that leave one woven function, and knows the last one.
+
+    Written without a lock, from any thread; nothing can come in between the two.
+
+    Attributes:
+        seen_id: Its number; nothing keeps the exception alive.
+        seen_s: When the call began that it ended, ``perf_counter()`` seconds.
+    """
+
+    __slots__ = ("seen_id", "seen_s")
+
+    def __init__(self) -> None:
+        """Start without one."""
+        self.seen_id, self.seen_s = 0, 0.0
 
 
 class Gate:
@@ -55,12 +74,15 @@ class Gate:
         """Whether the call at hand is not to be recorded."""
         return self.registry.due()
 
-    def count_missed(self) -> None:
-        """Tell the registry of calls that were lost."""
+    def take_missed(self) -> int:
+        """How many calls were lost since this was asked last."""
         missed = len(self._missed)
-        if missed:
-            del self._missed[:missed]
-            self.registry.loss("metrics", "recursion", missed)
+        del self._missed[:missed]
+        return missed
+
+    def forget(self) -> None:
+        """In a forked child: what was lost is the parent's loss."""
+        self._missed.clear()
 
     def __reduce__(self) -> Any:
         """Pickled code (cloudpickle's) records into the registry of where it runs."""
@@ -68,11 +90,19 @@ class Gate:
 
 
 def _gate_here() -> Gate:
-    from probekit.recording.modules import INSTRUMENTATION
+    from probekit.recording.registry import REGISTRY
 
-    return INSTRUMENTATION.gate
+    return REGISTRY.gate
 
 
 def is_woven(code: CodeType) -> bool:
     """Whether *code* has the recording inside; the gate is its last constant."""
     return type(code.co_consts[-1:][0] if code.co_consts else None) is Gate
+
+
+def witness_of(code: CodeType) -> "Witness | None":
+    """Who takes the exceptions that leave woven *code*; None if nobody does."""
+    for constant in reversed(code.co_consts[-_LAST_CONSTANTS:]):
+        if type(constant) is MethodType and isinstance(constant.__self__, Witness):
+            return constant.__self__
+    return None

@@ -102,7 +102,7 @@ def timed(
     twin: FunctionType = namespace["make"](*(parts[name] for name in FREE))
     twin.__code__ = _fixed(twin.__code__, parts)
     twin = dressed(twin, function)
-    registry.twins.add(twin)
+    registry.twins.add(twin, counted=ticks is not None)
     return twin
 
 

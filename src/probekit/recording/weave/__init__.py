@@ -10,11 +10,16 @@ here knows modules.
 
 from types import CodeType, FunctionType
 
-from probekit.recording.weave import shroud, weaver
+from probekit.recording.weave import weaver
 from probekit.recording.weave.strands import Strands
 from probekit.recording.weave.weaver import Unweavable
 
-__all__ = ["Strands", "Unweavable", "timed_code"]
+__all__ = ["Strands", "Unweavable", "can_weave", "exchange", "timed_code"]
+
+
+def can_weave() -> bool:
+    """Whether this interpreter's code is known."""
+    return weaver.CAN_WEAVE
 
 
 def timed_code(function: FunctionType, code: CodeType, strands: Strands) -> CodeType:
@@ -26,4 +31,18 @@ def timed_code(function: FunctionType, code: CodeType, strands: Strands) -> Code
     """
     if weaver.CAN_WEAVE:
         return weaver.weave(code, strands)
-    return shroud.shroud(function, code, strands)
+    from probekit.recording.weave.shroud import shroud
+
+    return shroud(function, code, strands)
+
+
+def exchange(function: FunctionType, code: CodeType) -> None:
+    """Give *function* other *code*: one that was made for it, or its own."""
+    if weaver.CAN_WEAVE:
+        function.__code__ = code
+        return
+    from probekit.recording.weave.shroud import hide_twin, show_twin
+
+    hide_twin(function, function.__code__)
+    function.__code__ = code
+    show_twin(function, code)

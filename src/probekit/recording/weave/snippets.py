@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from functools import lru_cache
 from opcode import opmap
 from operator import attrgetter
-from typing import NamedTuple
 
+from probekit.hints import NamedTuple
 from probekit.recording.weave.layout import instruction
 from probekit.recording.weave.strands import TIMED_EVERY, Strands
 

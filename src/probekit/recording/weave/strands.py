@@ -1,13 +1,12 @@
 """What is woven into a function: the objects that its code calls."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from time import perf_counter
-from typing import Any
+
+from probekit.hints import Any, NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Strands:
+class Strands(NamedTuple):
     """The objects that woven code loads as constants; all hashable, all called in C.
 
     The exceptions are ``due``, ``fail`` and ``slow``, which are Python functions and

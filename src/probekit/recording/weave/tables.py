@@ -4,16 +4,17 @@ Formats of CPython 3.11 to 3.13 (Objects/exception_handling_notes.txt and
 Objects/locations.md in its source).
 """
 
-import re
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
-from itertools import accumulate
-from typing import NamedTuple, TypeAlias
+from itertools import accumulate, pairwise
+
+from probekit.hints import NamedTuple, TypeAlias
+from probekit.recording.weave.layout import marks_of, where
 
 _LONG, _NO_COLUMNS, _NOWHERE = 14, 13, 15
 _ONE_LINE_FIRST, _ONE_LINE_LAST = 10, 12
-_ENTRY = re.compile(rb"[\x80-\xff][\x00-\x7f]*")
+_FIRSTS = marks_of(range(0x80, 0x100))  # each entry's first byte, and no other
 _ENTRY_UNITS = 8  # most units that one entry of the location table covers
 _UNITS = bytes((first & 7) + 1 for first in range(256))  # by an entry's first byte
 _CONTINUED = bytes(range(0x80))  # all other bytes of entries
@@ -96,7 +97,8 @@ def moved_locations(
         tail: Units at the end that have no location.
 
     """
-    entries = _ENTRY.findall(table)
+    starts = [*where(table, _FIRSTS), len(table)]
+    entries = [table[start:end] for start, end in pairwise(starts)]
     units = table.translate(_UNITS, _CONTINUED)
     ends = list(accumulate(units))
     more: dict[int, int] = {}

@@ -6,9 +6,16 @@ from collections.abc import Iterable
 from functools import lru_cache
 from opcode import opmap
 from types import CodeType
-from typing import Any, NamedTuple, cast
 
-from probekit.recording.weave.layout import JUMPS, Layout, Site, finder, instruction
+from probekit.hints import Any, NamedTuple
+from probekit.recording.weave.layout import (
+    JUMPS,
+    Layout,
+    Site,
+    instruction,
+    marks_of,
+    where,
+)
 from probekit.recording.weave.snippets import (
     STACK_MORE,
     Kind,
@@ -34,7 +41,7 @@ _YIELD_VALUE = opmap["YIELD_VALUE"]
 _RESUME = opmap.get("RESUME", _RETURN_VALUE)
 _SUSPENDS = 0x20 | 0x80 | 0x200  # generators, coroutines, async generators
 _CLOSES_AT_ONCE = 4  # bit of RESUME from 3.13 on, see _stay_closable
-_SITES = finder({*JUMPS, _RETURN_VALUE, _RETURN_CONST})
+_SITES = marks_of({*JUMPS, _RETURN_VALUE, _RETURN_CONST})
 _NARROW = 120  # of constants and names each, ours included, one byte has room for
 # Short functions are often written alike (``return self._x``): these share their text.
 _TEXTS = 512
@@ -60,8 +67,7 @@ def weave(code: CodeType, strands: Strands) -> CodeType:
     """
     if not CAN_WEAVE:
         raise Unweavable("this interpreter's code is not known")
-    # Both are new in 3.11, which type checkers for 3.10 do not know.
-    theirs, replace = cast("Any", code).co_exceptiontable, cast("Any", code.replace)
+    new: Any = code  # in 3.11, which type checkers for 3.10 do not know
     kind = Kind(
         strands.tick is not None,
         strands.slow is not None,
@@ -72,14 +78,14 @@ def weave(code: CodeType, strands: Strands) -> CodeType:
         _Form(
             code.co_code,
             code.co_linetable,
-            theirs,
+            new.co_exceptiontable,
             kind,
             len(code.co_consts),
             len(code.co_names),
             bool(code.co_flags & _SUSPENDS),
         )
     )
-    woven_code: CodeType = replace(
+    woven_code: CodeType = new.replace(
         co_code=text.code,
         co_consts=code.co_consts + constants(strands),
         co_names=(*code.co_names, kind.name),
@@ -168,7 +174,7 @@ def _begin(raw: bytes) -> int:
 
 def _sites(raw: bytes, begin: int, epilogue: bytes) -> "tuple[list[Site], list[Site]]":
     """All jumps and returns, and the returns alone, which become epilogues."""
-    sites = [Site(raw, found.start()) for found in _SITES.finditer(raw[::2], begin)]
+    sites = [Site(raw, at) for at in where(raw[::2], _SITES, begin)]
     returns = [site for site in sites if site.target < 0]
     for site in returns:
         if site.code == _RETURN_VALUE:
