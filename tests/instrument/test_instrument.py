@@ -230,6 +230,23 @@ def test_functions_made_from_timed_code_come_back_too(shop):
     assert copy.__code__ is module.f.__code__
 
 
+def test_a_function_with_a_fresh_copy_of_its_code_gets_its_own_back(shop):
+    """Whoever has the copy before it, too; calls under both are counted."""
+    module = shop.load("fresh", "def f(): return 1")
+    original = module.f.__code__
+    shop.instrument("fresh")
+    (stitch,) = shop.instrumentation
+    copy = types.FunctionType(module.f.__code__, module.f.__globals__)
+    before = module.f.__code__
+
+    assert before is stitch.retired(before)
+    assert before is not module.f.__code__
+    assert (1, 1) == (module.f(), copy())
+    assert 2 == shop.calls("fresh.f")
+    shop.instrumentation.undo()
+    assert original is module.f.__code__ is copy.__code__
+
+
 def test_a_function_is_timed_once_however_often_asked(any_shop):
     """Rules may overlap; a call is one call."""
     shop = any_shop

@@ -195,21 +195,37 @@ def test_a_thread_that_computes_is_in_the_call_that_has_not_returned(looks, weav
 
 
 @woven
-def test_with_another_call_of_the_function_over_nobody_knows(looks, weave):
-    """Of two threads in one function one has returned: which, no count tells."""
+@pytest.mark.parametrize("by", ["instrument", "probe"])
+def test_other_calls_of_the_function_that_end_delay_it_by_one_look(
+    looks, weave, registry, by
+):
+    """Of two threads in one function one has returned: which, no count tells.
 
-    @weave
+    From then on calls begin in another code, and what runs the one before is old.
+    """
+
     def crunch(thread):
         if thread:
             thread.compute()
 
+    crunch = (weave if by == "instrument" else Wish(registry=registry).grant)(crunch)
     with Thread(crunch) as thread:
         assert [] == looks.look()
         crunch(None)
         thread.has_run()
         assert [] == looks.look()
-        thread.has_run()
-        assert ["crunch"] == looks.names()
+        for _ in range(3):
+            crunch(None)
+            thread.has_run()
+            assert ["crunch"] == looks.names()
+
+    registry.drain()
+    registry.enabled = False
+    crunch(None)
+    registry.enabled = True
+    crunch(None)
+    (durations,) = [values for _, values in registry.drain().raw]
+    assert 1 == len(durations)
 
 
 @woven

@@ -95,6 +95,13 @@ class Twins:
         if self._asleep:
             twin.turn(asleep=True)
 
+    def renew(self, function: FunctionType, code: CodeType) -> None:
+        """Know *function*, if it is a twin, by another copy of its woven code."""
+        twin = self._twins.get(id(function))
+        if twin is not None and twin.codes is not None:
+            renewed = twin._replace(codes=(code, twin.codes[1]))
+            self._twins[id(function)] = _KNOWN[id(function)] = renewed
+
     def switch(self, *, asleep: bool) -> None:
         """Put all to sleep, or wake them."""
         self._asleep = asleep

@@ -21,6 +21,7 @@ from probekit.recording.pattern import Rule, checked_rule
 from probekit.recording.quiet import is_disabled
 from probekit.recording.registry import REGISTRY, Registry
 from probekit.recording.stitch import Stitch
+from probekit.recording.woven import is_woven, witness_of
 
 
 class Instrumentation:
@@ -142,15 +143,12 @@ class Instrumentation:
 
     def _untie_copies(self, stitches: "list[Stitch]") -> None:
         """Functions that were made from a woven one's code have their own reference."""
-        originals = {
-            id(code): stitch.original
-            for stitch in stitches
-            for code in (stitch.code, stitch.hot and stitch.hot.code)
-            if code
-        }
+        owners = {id(stitch): stitch for stitch in stitches}
         for each in gc.get_objects():
-            if type(each) is FunctionType and id(each.__code__) in originals:
-                each.__code__ = originals[id(each.__code__)]
+            if type(each) is FunctionType and is_woven(each.__code__):
+                stitch = owners.get(id(witness_of(each.__code__)))
+                if stitch is not None:
+                    each.__code__ = stitch.original
 
     def _bury(self) -> None:
         """Drop the stitches of functions that are gone."""

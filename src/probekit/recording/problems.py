@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 GROUPS_LIMIT = 1000
 KNOWN_LIMIT = 4 * GROUPS_LIMIT
+_EVER = float("-inf")  # whichever journey it was counted on
 
 
 # What an error costs that was seen before: a walk through nodes, by exception type,
@@ -46,10 +47,7 @@ Trie: TypeAlias = "dict[type, list[Any]]"
 
 
 class Problems:
-    """All problems of this process since their last harvest.
-
-    Attributes:
-    """
+    """All problems of this process since their last harvest."""
 
     __slots__ = ("_groups", "_known", "_registry", "_retired")
 
@@ -147,11 +145,9 @@ class Problems:
                 inner_s = _start_of(frame, code)
             elif is_woven(code) and frame is not asks:
                 inner_s = _counted_at(code, error)
-                if inner_s is None:
-                    is_same = own < _journey(first) or started_s < 0
-                    if _knows(error, is_same):
-                        return own, True
-                    return own if is_same else _journey(first), False
+                is_any = started_s == _EVER
+                if inner_s is None and _knows(error, is_any or own < _journey(first)):
+                    return own, True
             if inner_s is not None and inner_s >= started_s:
                 return own, True
             if inner_s is not None:
@@ -227,7 +223,7 @@ class Problems:
         any are given, still make an event.
         """
         trace = error.__traceback__
-        own, is_counted = self._own_frames(error, trace, float("-inf"))
+        own, is_counted = self._own_frames(error, trace, _EVER)
         if is_counted and not attributes:
             return
         steps = WALK_LIMIT if is_counted else own

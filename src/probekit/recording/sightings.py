@@ -4,7 +4,9 @@ Woven code keeps the start of a call where no Python code can see it. So a call 
 old as the first look that saw it, if the next look saw the very same call, and not
 another one of the same function: a coroutine is known by itself; a thread that has not
 run since the last look is still in the same calls; and so are a call inside which an
-older one runs, and one whose function has returned from no call since.
+older one runs, and one whose function has returned from no call since. Where all of
+this leaves a doubt, the function gets a copy of its code: a call that still runs the
+one before is no new one at the next look.
 """
 
 import os
@@ -35,17 +37,21 @@ class Sighting:
         stitch: Its function.
         owner: The coroutine whose call it is, once that was seen waiting.
         is_alone: Whether no call of its function has returned since the last look.
+        retired: The code that it runs, if no call has begun in that since.
     """
 
     since_s: float
     stitch: "Stitch"
     owner: "ref[Suspended] | None" = None
     is_alone: bool = True
+    retired: "CodeType | None" = None
 
     def is_of(self, frame: FrameType, stitch: "Stitch") -> bool:
         """Whether *frame*, found at the same place in memory, is the same call."""
         if self.stitch is not stitch:
             return False
+        if self.retired is frame.f_code:
+            return True
         if self.owner is None:
             return self.is_alone
         owner = self.owner()
@@ -120,7 +126,10 @@ class Sightings:
         """
         before = self._seen.get(id(frame))
         if before is None or not (is_same or before.is_of(frame, stitch)):
-            self._remember(frame, Sighting(self._now_s, stitch))
+            found = Sighting(self._now_s, stitch)
+            if before is not None and before.stitch is stitch:
+                found.retired = stitch.retired(frame.f_code)
+            self._remember(frame, found)
             return self._now_s, False
         self._remember(frame, before)
         return before.since_s, True

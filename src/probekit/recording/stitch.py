@@ -156,11 +156,33 @@ class Stitch(Witness):
         self._exchange(self.original)
         self.is_hot = False
 
+    def retired(self, code: CodeType) -> "CodeType | None":
+        """Let calls that begin from now on run a copy of *code*, which was made here.
+
+        Returns:
+            *code*, if no call of the function begins in it any more.
+
+        """
+        function = self._function()
+        if function is None:
+            return code
+        if function.__code__ is code:
+            if not can_weave():
+                return None
+            fresh = code.replace()
+            if self.code is code:
+                self.code = fresh
+            if self.hot is not None and self.hot.code is code:
+                self.hot.code = fresh
+            self._gate.registry.twins.renew(function, fresh)
+            function.__code__ = fresh
+        return code
+
     def let_go(self) -> None:
         """Forget the codes that were made here; they hold this object.
 
-        Whoever has put one in for good says so too. The garbage collector does not look into code, so it would never see that the
-        two only hold each other.
+        Whoever has put one in for good says so too. The garbage collector does not
+        look into code, so it would never see that the two only hold each other.
         """
         self.code = self.original
         if self.hot is not None:

@@ -1,4 +1,4 @@
-"""The twin of a probed function: a copy whose own code records, with no frame around it.
+"""The twin of a probed function: a copy whose own code records, without a frame more.
 
 The bare function stays as it is; whoever has kept it calls it unrecorded. Where code
 cannot be woven, a wrapper does the same: see ``wrapper``.
