@@ -230,6 +230,7 @@ def test_functions_made_from_timed_code_come_back_too(shop):
     assert copy.__code__ is module.f.__code__
 
 
+@needs_weaving
 def test_a_function_with_a_fresh_copy_of_its_code_gets_its_own_back(shop):
     """Whoever has the copy before it, too; calls under both are counted."""
     module = shop.load("fresh", "def f(): return 1")

@@ -21,7 +21,7 @@ from probekit.recording.pattern import Rule, checked_rule
 from probekit.recording.quiet import is_disabled
 from probekit.recording.registry import REGISTRY, Registry
 from probekit.recording.stitch import Stitch
-from probekit.recording.woven import is_woven, witness_of
+from probekit.recording.woven import witness_of
 
 
 class Instrumentation:
@@ -145,7 +145,7 @@ class Instrumentation:
         """Functions that were made from a woven one's code have their own reference."""
         owners = {id(stitch): stitch for stitch in stitches}
         for each in gc.get_objects():
-            if type(each) is FunctionType and is_woven(each.__code__):
+            if type(each) is FunctionType:
                 stitch = owners.get(id(witness_of(each.__code__)))
                 if stitch is not None:
                     each.__code__ = stitch.original
