@@ -2,6 +2,8 @@
 
 import asyncio
 import functools
+import pickle
+from types import MethodType
 
 import pytest
 
@@ -9,7 +11,10 @@ import probekit
 from probekit.errors import BadName, ConfigError, ProbekitError
 from probekit.recording.instruments import Histogram, instrument
 from probekit.recording.outcome import FUNCTION_DURATION
+from probekit.recording.probe import Wish
 from probekit.recording.timer import Timer
+from probekit.recording.weave.weaver import CAN_WEAVE
+from probekit.recording.woven import Witness
 
 
 def test_name_and_attributes_stand_in_the_series(probe, registry):
@@ -224,3 +229,23 @@ def test_a_timer_decorates(timer, drained):
 
     assert ("a", "b") == (render("a"), asyncio.run(render_later("b")))
     assert 2 == drained().count("render")
+
+
+@pytest.mark.parametrize("counted", [False, True])
+def test_what_a_pickler_takes_to_another_process_records_nowhere(registry, counted):
+    """Whether it pickles a method as such, or its function and its object."""
+
+    def f():
+        raise LookupError
+
+    twin = Wish(registry=registry, counted=counted).grant(f)
+    ours = [c for c in twin.__code__.co_consts if isinstance(c, MethodType)]
+    takers = [each for each in ours if isinstance(each.__self__, Witness)]
+    assert CAN_WEAVE == bool(takers)
+    for each in takers:
+        there = pickle.loads(pickle.dumps(each.__self__))
+        started_s = 0.0 if counted else 1.0
+        MethodType(each.__func__, there)(LookupError(), started_s)
+        getattr(there, each.__func__.__name__)(LookupError(), started_s)
+
+    assert [] == registry.drain().problems

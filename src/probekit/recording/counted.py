@@ -121,17 +121,16 @@ class _Failures(Witness):
 
     __slots__ = ("_outcome",)
 
-    def __init__(self, outcome: Outcome) -> None:
-        """Take them to *outcome*."""
+    def __init__(self, outcome: "Outcome | None" = None) -> None:
+        """Take them to *outcome*, if there is a series in this process."""
         super().__init__()
         self._outcome = outcome
 
     def fail(self, error: BaseException, _: float) -> None:
         """Count a call that ended with *error*; woven code calls this."""
-        thread = get_ident()
-        if thread in FAILING:
+        thread, outcome = get_ident(), self._outcome
+        if outcome is None or thread in FAILING:
             return
-        outcome = self._outcome
         FAILING.add(thread)
         try:
             outcome.fail(0.0, error)
@@ -146,14 +145,7 @@ class _Failures(Witness):
 
     def __reduce__(self) -> Any:
         """Pickled code (cloudpickle's) records errors nowhere."""
-        return _Nowhere, ()
-
-
-class _Nowhere:
-    """Stands in for failures in another process: no series is there."""
-
-    def fail(self, error: BaseException, _: float) -> None:
-        """Nothing."""
+        return _Failures, ()
 
 
 def counted(

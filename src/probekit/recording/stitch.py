@@ -355,15 +355,25 @@ class Stitch(Witness):
         return _Elsewhere, ()
 
 
-class _Elsewhere:
-    """Stands in for a stitch in another process."""
+class _Elsewhere(Witness):
+    """Stands in for a stitch in another process, where the function has no series.
+
+    Some picklers take a stitch's methods apart and bring them here, so these are what
+    the methods above ask for.
+    """
+
+    _known = _NOTHING
+    hot = None
 
     def fail(self, error: BaseException, started_s: float) -> None:
-        """Nothing: the function has no series here."""
+        """Nothing."""
 
-    fail_hot = fail
+    fail_hot = _fail = fail
 
     def slow(self, duration_s: float) -> None:
+        """Nothing."""
+
+    def _span(self, duration_s: float, error: "BaseException | None") -> None:
         """Nothing."""
 
 
