@@ -1,5 +1,6 @@
 """Errors are counted by type, grouped by place, and never touched."""
 
+import asyncio
 import gc
 import sys
 import threading
@@ -419,3 +420,38 @@ def test_too_many_problems_are_counted_as_lost(registry, drained, monkeypatch):
 
         assert 3 == len(recorded.problems)
         assert 2 == recorded.losses["events", "problem_limit"]
+
+
+def test_exceptions_of_many_tasks_that_are_cleaned_up_after_are_one_problem_each(
+    probe, drained
+):
+    """Others pass the same functions while each is on its way."""
+
+    @probe
+    async def fetch(number):
+        await asyncio.sleep(0)
+        raise ShopError(number)
+
+    @probe
+    async def page(number):
+        try:
+            await fetch(number)
+        except ShopError:
+            await asyncio.sleep(0)  # closes what it had opened
+            raise
+
+    @probe
+    async def serve(number):
+        task = asyncio.ensure_future(page(number))
+        try:
+            await task
+        except ShopError as error:
+            kept = error
+        await asyncio.sleep(0)
+        raise kept
+
+    async def main():
+        return await asyncio.gather(*map(serve, range(50)), return_exceptions=True)
+
+    assert 50 == len({each.args for each in asyncio.run(main())})
+    assert 50 == sum(problem.count for problem in drained().problems)
