@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from probekit.recording import idle
+from probekit.recording import twins
 
 
 def everything(a, b=1, /, c=2, *rest, d, e=5, **others):
@@ -61,7 +61,7 @@ def test_asleep_it_takes_what_the_function_takes(
 
     assert function(*args, **kwargs) == probed(*args, **kwargs)
     assert inspect.signature(function) == inspect.signature(probed)
-    assert idle.twin_of(probed) is not None
+    assert twins.twin_of(probed) is not None
     assert "perf_counter" not in probed.__code__.co_names
 
 
@@ -154,7 +154,7 @@ def test_no_twin_is_kept_alive(registry, probe):
     gc.collect()
 
     assert {} == registry.twins._twins
-    assert idle._KNOWN.keys().isdisjoint(known)
+    assert twins._KNOWN.keys().isdisjoint(known)
 
 
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="names are in code from 3.11 on")

@@ -20,8 +20,8 @@ from unittest import mock
 
 import pytest
 
-from probekit.recording.idle import twin_of
 from probekit.recording.template import FILENAME
+from probekit.recording.twins import twin_of
 
 PATH = Path(__file__).with_name("subjects.py")
 spec = importlib.util.spec_from_file_location("recording_subjects", PATH)

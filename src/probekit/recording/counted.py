@@ -20,10 +20,10 @@ from probekit.recording.instruments import Counter, instrument
 from probekit.recording.outcome import FUNCTION_SETS_LIMIT, Outcome
 from probekit.recording.registry import Registry
 from probekit.recording.stitch import FAILING
-from probekit.recording.twin import can_be_woven, copied
 from probekit.recording.weave.strands import Strands
 from probekit.recording.weave.weaver import weave
 from probekit.recording.woven import Witness
+from probekit.recording.woven_twin import can_be_woven, copied
 from probekit.recording.wrapper import timed
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from functools import cached_property, partial, partialmethod, singledispatchmet
 from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
 from typing import Any, NamedTuple, cast
 
-from probekit.recording.idle import twin_of
+from probekit.recording.twins import twin_of
 from probekit.recording.woven import is_woven
 from probekit.recording.wrapper import is_wrapper
 

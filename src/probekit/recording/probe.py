@@ -10,12 +10,12 @@ from probekit.hints import TYPE_CHECKING, Any, TypeVar, overload
 from probekit.naming import checked_name
 from probekit.notice import notice
 from probekit.recording.attributes import clean, type_name
-from probekit.recording.idle import twin_of
 from probekit.recording.instruments import Histogram, instrument
 from probekit.recording.outcome import FUNCTION_DURATION, FUNCTION_SETS_LIMIT, Outcome
 from probekit.recording.quiet import is_disabled
 from probekit.recording.registry import REGISTRY, Registry
-from probekit.recording.twin import can_be_woven, timed_twin
+from probekit.recording.twins import twin_of
+from probekit.recording.woven_twin import can_be_woven, timed_twin
 from probekit.recording.wrapper import Closer, Opener, timed
 
 if TYPE_CHECKING:

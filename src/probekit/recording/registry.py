@@ -19,13 +19,13 @@ from probekit.recorded import Series, Signal
 from probekit.recording.allowance import Allowance
 from probekit.recording.finish import Queued, QueuedSpan
 from probekit.recording.handle import Handle, make_handle
-from probekit.recording.idle import Twins
 from probekit.recording.observers import Observers
 from probekit.recording.problems import Problems
 from probekit.recording.queue import Losses, Queue
 from probekit.recording.quiet import Suppression, is_disabled, suppressed
 from probekit.recording.reaper import Reaper
 from probekit.recording.thrift import Thrift
+from probekit.recording.twins import Twins
 from probekit.recording.watch import LENGTH_LIMIT, Watch
 from probekit.recording.woven import Gate
 
