@@ -12,7 +12,7 @@ from tests_otlp_messages import (
     traces_request,
 )
 
-from probekit.exporters.otlp.attributes import any_value
+from probekit.exporters.otlp.attributes import KeyValues, any_value
 from probekit.exporters.otlp.logs import encode_logs
 from probekit.exporters.otlp.metrics import MetricsEncoder
 from probekit.exporters.otlp.protobuf import fields, length_delimited, unsigned, varint
@@ -185,6 +185,62 @@ def test_an_id_that_is_none_is_left_out():
     record = message.resource_logs[0].scope_logs[0].log_records[0]
 
     assert (b"", b"") == (record.trace_id, record.span_id)
+
+
+@settings(max_examples=30)
+@given(st.lists(SPAN, max_size=4), st.lists(SPAN, max_size=4))
+def test_what_was_encoded_before_changes_no_span(before, spans):
+    batch = Batch("0" * 32, Resource(), spans=spans)
+    encode_traces(Batch("0" * 32, Resource(), spans=before))
+
+    assert same(traces_request(batch), encode_traces(batch))
+
+
+@pytest.mark.parametrize("value", [1, True, 1.0, 0, False, -0.0, 0.0, "1", "", 4096])
+def test_values_that_equal_each_other_keep_their_types(value):
+    for each in (1, 0, value, value):
+        span = Span("", "", "", "x", 1, 1, 2, {"a": each})
+        batch = Batch("0" * 32, Resource(), spans=[span])
+
+        assert same(traces_request(batch), encode_traces(batch))
+
+
+@pytest.mark.parametrize("size", [0, 1, 64, 65, 117, 118, 125, 126, 127, 128, 2**14])
+@pytest.mark.parametrize("letter", ["x", "ü"])
+def test_a_text_of_any_length_is_the_message_of_the_generated_classes(size, letter):
+    for _ in range(2):  # made, and remembered
+        span = Span("", "", "", "x", 1, 1, 2, {"key": letter * size})
+        batch = Batch("0" * 32, Resource(), spans=[span])
+
+        assert same(traces_request(batch), encode_traces(batch))
+
+
+@pytest.mark.parametrize(
+    "lengths", [(32, 16, 0), (32, 16, 16), (31, 17, 16), (0, 0, 1)]
+)
+def test_a_span_has_those_of_its_ids_that_are_ids(lengths):
+    trace, own, parent = ("a" * length for length in lengths)
+    span = Span(trace, own, parent, "x", 1, -5, 2**70)
+    body = encode_traces(Batch("0" * 32, Resource(), spans=[span]))
+    message = REQUESTS["/v1/traces"].FromString(body)
+    found = message.resource_spans[0].scope_spans[0].spans[0]
+
+    assert found.trace_id == (b"\xaa" * 16 if len(trace) == 32 else b"")
+    assert found.span_id == (b"\xaa" * 8 if len(own) == 16 else b"")
+    assert found.parent_span_id == (b"\xaa" * 8 if len(parent) == 16 else b"")
+    assert (0, 2**64 - 1) == (found.start_time_unix_nano, found.end_time_unix_nano)
+
+
+def test_pairs_are_remembered_up_to_a_limit_and_only_small_ones():
+    fields = KeyValues(b"\x4a")
+    fields.of({"long": "x" * 1000, "large": 10**9, "true": True, "float": 0.5})
+
+    assert not any(map(fields.known, [("true", True), ("float", 0.5)]))
+    assert not any(map(fields.known, [("long", "x" * 1000), ("large", 10**9)]))
+    for number in range(20_000):
+        fields.of({"a": str(number)})
+    assert fields.known(("a", "19999"))
+    assert 8192 >= sum(bool(fields.known(("a", str(n)))) for n in range(20_000))
 
 
 class Loud:

@@ -3,7 +3,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from probekit.exporters.cache import SeriesCache
+from probekit.exporters.cache import Memo, SeriesCache
 from probekit.model import Point, Series
 
 NAMES = st.sampled_from(["a", "b", "c"])
@@ -37,3 +37,14 @@ def test_a_series_that_is_known_is_made_once():
 
     assert [1, 2, 3] == cache.each(points) == cache.each(points)
     assert 3 == len(made)
+
+
+def test_a_memo_makes_each_once_and_never_holds_more_than_its_limit():
+    made = []
+    memo = Memo(lambda key: made.append(key) or key * 2, limit=3)
+
+    assert [2, 4, 2, 4] == [memo[key] for key in (1, 2, 1, 2)]
+    assert [1, 2] == made
+    for key in range(10):
+        assert key * 2 == memo[key]
+        assert 3 >= len(memo)

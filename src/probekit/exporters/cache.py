@@ -5,8 +5,35 @@ from typing import Generic, TypeVar
 
 from probekit.model import Point, Series
 
+K = TypeVar("K")
 T = TypeVar("T")
+LIMIT_KEYS = 4096
 LIMIT_SERIES = 20_000
+
+
+class Memo(dict[K, T]):
+    """A dict that makes what it lacks, and never holds many.
+
+    Args:
+        make: Called with a key that is not held.
+        limit: Keys held; when there are more, all are forgotten and made anew.
+    """
+
+    __slots__ = ("_limit", "_make")
+
+    def __init__(self, make: "Callable[[K], T]", limit: int = LIMIT_KEYS) -> None:
+        """Start empty."""
+        super().__init__()
+        self._make = make
+        self._limit = limit
+
+    def __missing__(self, key: K) -> T:
+        """Make it and hold it."""
+        made = self._make(key)
+        if len(self) >= self._limit:
+            self.clear()
+        self[key] = made
+        return made
 
 
 class SeriesCache(Generic[T]):

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from probekit._version import __version__
+from probekit.exporters.cache import Memo
 from probekit.exporters.otlp.protobuf import (
     length_delimited,
     pack_double,
@@ -19,9 +20,8 @@ _PAIRS_LIMIT = 8192
 _REMEMBERED_CHARACTERS = 64
 _SMALL = 4096
 
-_keys: "dict[str, bytes]" = {}
-_texts: "dict[tuple[str, AttributeValue], bytes]" = {}
-_numbers: "dict[tuple[str, AttributeValue], bytes]" = {}
+# Before a text of so many bytes: the length of its AnyValue, its tag, its own length.
+_BEFORE_TEXT = tuple(bytes((size + 2, 0x0A, size)) for size in range(126))
 
 
 def any_value(value: AttributeValue) -> bytes:
@@ -73,71 +73,96 @@ def _plain(kind: type, value: object) -> AttributeValue:
     return float.__float__(value)  # type: ignore[arg-type]
 
 
-def key_values(
-    head: bytes, attributes: "Mapping[str, AttributeValue] | FrozenAttributes"
-) -> bytes:
-    """Repeated ``KeyValue`` fields.
+def _key(name: str) -> bytes:
+    """A ``KeyValue`` up to its value's tag."""
+    return length_delimited(1, utf8(str(name))) + b"\x12"
+
+
+_keys: "Memo[str, bytes]" = Memo(_key, _KEYS_LIMIT)  # names are few, values many
+
+
+class KeyValues:
+    """Repeated ``KeyValue`` fields under one tag; pairs that recur are remembered.
 
     Args:
-        head: The tag under which the outer message has them.
-        attributes: A mapping, or sorted pairs.
+        tag: The tag under which the outer message has them.
 
+    Attributes:
+        known: Pair → its field, or None. Only for a ``str`` or an ``int``: ``True`` and
+            ``1.0`` equal 1, and are not it.
     """
-    if not attributes:
-        return b""
-    pairs: Iterable[tuple[str, AttributeValue]]
-    if type(attributes) is dict:
-        pairs = attributes.items()
-    else:
+
+    __slots__ = ("_fields", "_tag", "known")
+
+    def __init__(self, tag: bytes) -> None:
+        """Start with an empty memory."""
+        self._tag = tag
+        self._fields: dict[tuple[str, AttributeValue], bytes] = {}
+        self.known = self._fields.get
+
+    def of(
+        self, attributes: "Mapping[str, AttributeValue] | FrozenAttributes"
+    ) -> bytes:
+        """All fields in one piece.
+
+        Args:
+            attributes: A mapping, or sorted pairs.
+
+        """
+        if not attributes:
+            return b""
+        known = self.known
+        pairs: Iterable[tuple[str, AttributeValue]]
         pairs = attributes.items() if isinstance(attributes, Mapping) else attributes
-    found = [b""]
-    for item in pairs:
-        value = item[1]  # the pair as it comes is the key: no other is made
+        found: list[bytes] = []
+        for item in pairs:
+            kind = type(item[1])
+            if kind is str or kind is int:
+                found.append(known(item) or self.field(item))
+            else:
+                found.append(self.field(item))
+        return b"".join(found)
+
+    def field(self, item: "tuple[str, AttributeValue]") -> bytes:
+        """The field of a pair that is not known; of a short text or small number, now.
+
+        Args:
+            item: Name and value; the pair as it comes is the key, no other is made.
+
+        """
+        name, value = item
         if type(value) is str:
-            pair = _texts.get(item) or _text_pair(item[0], value)
-        elif type(value) is int and 0 <= value < _SMALL:
-            pair = _numbers.get(item) or _number_pair(item[0], value)
+            made = self._text(_keys[name], utf8(value))
+            recurs = len(value) <= _REMEMBERED_CHARACTERS
         else:
-            pair = _pair(item[0], any_value(value))
-        found.append(pair)
-    return head.join(found)
+            content = any_value(value)
+            content = _keys[name] + varint(len(content)) + content
+            made = self._tag + varint(len(content)) + content
+            recurs = type(value) is int and 0 <= value < _SMALL
+        if recurs:
+            if len(self._fields) >= _PAIRS_LIMIT:
+                self._fields.clear()
+            self._fields[item] = made
+        return made
+
+    def _text(self, key: bytes, content: bytes) -> bytes:
+        size = len(content)
+        if size < len(_BEFORE_TEXT):
+            before = _BEFORE_TEXT[size]
+        else:
+            before = b"\x0a" + varint(size)
+            before = varint(len(before) + size) + before
+        return (
+            self._tag + varint(len(key) + len(before) + size) + key + before + content
+        )
 
 
-def _text_pair(name: str, value: str) -> bytes:
-    """A length and a ``KeyValue`` with text; remembered when short."""
-    made = _pair(name, any_value(value))
-    if len(value) <= _REMEMBERED_CHARACTERS:
-        if len(_texts) >= _PAIRS_LIMIT:
-            _texts.clear()
-        _texts[name, value] = made
-    return made
-
-
-def _number_pair(name: str, value: int) -> bytes:
-    """The same with a small whole number: a status, a size, a line."""
-    if len(_numbers) >= _PAIRS_LIMIT:
-        _numbers.clear()
-    made = _numbers[name, value] = _pair(name, any_value(value))
-    return made
-
-
-def _pair(name: str, value: bytes) -> bytes:
-    """A length and a ``KeyValue`` of *name* and an encoded ``AnyValue``."""
-    content = (_keys.get(name) or _key(name)) + varint(len(value)) + value
-    return varint(len(content)) + content
-
-
-def _key(name: str) -> bytes:
-    """A ``KeyValue`` up to its value's tag; remembered: names are few, values many."""
-    if len(_keys) >= _KEYS_LIMIT:
-        _keys.clear()
-    made = _keys[name] = length_delimited(1, utf8(str(name))) + b"\x12"
-    return made
+_RESOURCE = KeyValues(b"\x0a")
 
 
 def resource_field(resource: Resource) -> bytes:
     """The field ``resource`` (1) of the three ``Resource…`` messages."""
-    return length_delimited(1, key_values(b"\x0a", resource.attributes))
+    return length_delimited(1, _RESOURCE.of(resource.attributes))
 
 
 def scope_field(name: str = "probekit") -> bytes:

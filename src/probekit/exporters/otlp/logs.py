@@ -5,8 +5,8 @@ An event is a log record with its name in ``event_name``; an exception is one to
 """
 
 from probekit.exporters.otlp.attributes import (
+    KeyValues,
     any_value,
-    key_values,
     resource_field,
     scope_field,
 )
@@ -19,6 +19,8 @@ from probekit.exporters.otlp.protobuf import (
 )
 from probekit.exporters.text import severity_word
 from probekit.model import Batch, Event
+
+_ATTRIBUTES = KeyValues(b"\x32")
 
 
 def encode_logs(batch: Batch) -> bytes:
@@ -39,7 +41,7 @@ def log_record(event: Event) -> bytes:
             unsigned(2, event.severity),
             text(3, severity_word(event.severity)),
             body,
-            key_values(b"\x32", event.attributes),
+            _ATTRIBUTES.of(event.attributes),
             identifier(9, event.trace_id, 16),
             identifier(10, event.span_id, 8),
             fixed64(11, event.time_unix_ns),

@@ -18,7 +18,7 @@ from struct import Struct
 from probekit.exporters.cache import SeriesCache
 from probekit.exporters.examples import Examples
 from probekit.exporters.otlp.attributes import (
-    key_values,
+    KeyValues,
     resource_field,
     scope_field,
 )
@@ -85,6 +85,8 @@ _SUM_BYTES, _GAUGE_BYTES = 27, 18  # a number without its attributes
 _SHAPES_LIMIT = 20_000
 _pack_number = Struct("<Bd").pack
 _AS_DOUBLE = 0x21
+_NUMBER_ATTRIBUTES = KeyValues(b"\x3a")
+_HISTOGRAM_ATTRIBUTES = KeyValues(b"\x4a")
 _pack_edges = Struct("<BdBd").pack
 _HISTOGRAM_BYTES = 54  # moments, count, sum, smallest and largest with their tags
 
@@ -240,10 +242,10 @@ class MetricsEncoder:
         cut = self._cut(series) if series.kind == "histogram" else None
         if cut is None:
             data_field, size = _SUM, _SUM_BYTES
-            attributes = key_values(b"\x3a", series.attributes)
+            attributes = _NUMBER_ATTRIBUTES.of(series.attributes)
         else:
             data_field, size = _HISTOGRAM, _HISTOGRAM_BYTES + cut.counts_bytes
-            attributes = cut.bounds_field + key_values(b"\x4a", series.attributes)
+            attributes = cut.bounds_field + _HISTOGRAM_ATTRIBUTES.of(series.attributes)
         monotonic = unsigned(3, int(series.kind == "counter"))
         level_size = _SUM_BYTES
         if series.kind == "gauge":

@@ -4,7 +4,7 @@ A message is bytes; a field is its tag and its content. Fields are written in th
 of their numbers, as the generated classes do it, so that bytes can be compared.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from struct import Struct
 from typing import TypeAlias
 
@@ -57,6 +57,19 @@ def length_delimited(number: int, content: bytes) -> bytes:
 
     """
     return tag(number, _BYTES) + varint(len(content)) + content
+
+
+def enclosed(number: int, pieces: "Sequence[bytes]") -> "list[bytes]":
+    r"""Field *number* holding the message of *pieces*; still in pieces.
+
+    Messages within messages are joined once, at the end: each step would copy all.
+
+    Example:
+        >>> enclosed(1, [b"a", b"b"])
+        [b'\n\x02', b'a', b'b']
+
+    """
+    return [tag(number, _BYTES) + varint(sum(map(len, pieces))), *pieces]
 
 
 def text(number: int, value: str) -> bytes:

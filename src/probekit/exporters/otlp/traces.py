@@ -2,18 +2,22 @@
 
 from binascii import unhexlify
 from collections import defaultdict
+from collections.abc import Iterable
 from struct import Struct, error
 
+from probekit.exporters.cache import Memo
 from probekit.exporters.otlp.attributes import (
-    key_values,
+    KeyValues,
     resource_field,
     scope_field,
 )
 from probekit.exporters.otlp.protobuf import (
+    enclosed,
     fixed32,
     fixed64,
     identifier,
     length_delimited,
+    moment,
     text,
     unsigned,
     varint,
@@ -22,43 +26,107 @@ from probekit.model import Batch, Span, SpanEvent, SpanLink
 
 _TRACE_BYTES, _SPAN_BYTES = 16, 8
 _TRACE_DIGITS, _SPAN_DIGITS = 32, 16
-_HIGHEST = (1 << 64) - 1
-_NAMES_LIMIT = 4096
-_pack_kind_and_times = Struct("<BBBQBQ").pack
+_pack_times = Struct("<QBQ").pack
+_END = 0x41  # the tag of the end
+_TIMES_BYTES = 17
 
-_names: "dict[str, bytes]" = {}
-_endings: "dict[tuple[int, int], bytes]" = {}
+_ATTRIBUTES = KeyValues(b"\x4a")
+_EVENT_ATTRIBUTES = KeyValues(b"\x1a")
+_LINK_ATTRIBUTES = KeyValues(b"\x22")
 
 
 def encode_traces(batch: Batch) -> bytes:
     """The request's body; empty when the batch has no spans."""
     if not batch.spans:
         return b""
+    found = [resource_field(batch.resource)]
+    for name, pieces in _by_scope(batch.spans).items():
+        found += enclosed(2, (scope_field(name), b"".join(pieces)))
+    return b"".join(enclosed(1, found))
+
+
+def _by_scope(spans: "Iterable[Span]") -> "dict[str, list[bytes]]":
+    """Scope → the pieces of its fields ``spans``.
+
+    The usual span, which has none of what is rare, costs no call of ours.
+    """
     scopes: defaultdict[str, list[bytes]] = defaultdict(list)
-    for span in batch.spans:
-        message = span_message(span)
-        scopes[span.scope] += (b"\x12", varint(len(message)), message)
-    content = b"".join(
-        length_delimited(2, scope_field(name) + b"".join(spans))
-        for name, spans in scopes.items()
-    )
-    return length_delimited(1, resource_field(batch.resource) + content)
+    known, field = _ATTRIBUTES.known, _ATTRIBUTES.field
+    scope, found = None, []
+    for span in spans:
+        if span.scope != scope:
+            scope = span.scope
+            found = scopes[scope]
+        trace, own, parent = span.trace_id, span.span_id, span.parent_span_id
+        if (
+            len(trace) != _TRACE_DIGITS
+            or len(own) != _SPAN_DIGITS
+            or (parent and len(parent) != _SPAN_DIGITS)
+            or span.events
+            or span.links
+            or span.trace_state
+            or span.status_message
+        ):
+            found += _unusual(span)
+            continue
+        try:
+            # Tags and lengths are written as digits too, so one call reads it all.
+            ids = unhexlify(
+                f"0a10{trace}1208{own}2208{parent}"
+                if parent
+                else f"0a10{trace}1208{own}"
+            )
+            times = _pack_times(span.start_unix_ns, _END, span.end_unix_ns)
+        except (ValueError, error):  # not hexadecimal; a moment before 1970
+            found += _unusual(span)
+            continue
+        name, ending, size = _frames[span.name, span.kind, span.status, span.flags]
+        at = len(found)
+        found += (b"", ids, name, times)
+        size += len(ids)
+        for item in span.attributes.items():
+            kind = type(item[1])
+            if kind is str or kind is int:
+                piece = known(item) or field(item)
+            else:
+                piece = field(item)
+            size += len(piece)
+            found.append(piece)
+        found.append(ending)
+        found[at] = _heads[size]
+    return scopes
 
 
-def span_message(span: Span) -> bytes:
-    """One ``Span``."""
-    name = span.name
-    found = _ids(span) + (_names.get(name) or _name(name)) + _kind_and_times(span)
-    if span.attributes:
-        found += key_values(b"\x4a", span.attributes)
-    for event in span.events:
-        found += length_delimited(11, _event(event))
-    for link in span.links:
-        found += length_delimited(13, _link(link))
+def _unusual(span: Span) -> "tuple[bytes, bytes]":
+    """Any span's field, in two pieces."""
+    name, ending, _ = _frames[span.name, span.kind, span.status, span.flags]
     if span.status_message:
-        return found + _ending(span.status, span.status_message, span.flags)
-    ending = (span.status, span.flags)
-    return found + (_endings.get(ending) or _usual_ending(*ending))
+        ending = _ending(span.status, span.status_message, span.flags)
+    message = b"".join(
+        (
+            _ids(span),
+            name,
+            moment(span.start_unix_ns) + b"\x41" + moment(span.end_unix_ns),
+            _ATTRIBUTES.of(span.attributes),
+            *(length_delimited(11, _event(event)) for event in span.events),
+            *(length_delimited(13, _link(link)) for link in span.links),
+            ending,
+        )
+    )
+    return _heads[len(message)], message
+
+
+def _frame(key: "tuple[str, int, int, int]") -> "tuple[bytes, bytes, int]":
+    """What spans of one name, kind, status and flags have in common."""
+    name, kind, status, flags = key
+    before = text(5, name) + b"\x30" + varint(kind) + b"\x39"
+    ending = _ending(status, "", flags)
+    return before, ending, len(before) + _TIMES_BYTES + len(ending)
+
+
+_frames: "Memo[tuple[str, int, int, int], tuple[bytes, bytes, int]]" = Memo(_frame)
+# Length of a span → tag and length before it.
+_heads: "Memo[int, bytes]" = Memo(lambda size: b"\x12" + varint(size))
 
 
 def _ending(status: int, message: str, flags: int) -> bytes:
@@ -68,56 +136,21 @@ def _ending(status: int, message: str, flags: int) -> bytes:
     return found + fixed32(16, flags)
 
 
-def _usual_ending(status: int, flags: int) -> bytes:
-    """An ending without a message, remembered: there are few."""
-    if len(_endings) >= _NAMES_LIMIT:
-        _endings.clear()
-    made = _endings[status, flags] = _ending(status, "", flags)
-    return made
-
-
 def _ids(span: Span) -> bytes:
-    """The fields before the name; the usual case first: all ids are what they say."""
-    trace, own, parent = span.trace_id, span.span_id, span.parent_span_id
-    if len(trace) == _TRACE_DIGITS and len(own) == _SPAN_DIGITS:
-        with_parent = len(parent) == _SPAN_DIGITS
-        if (with_parent or not parent) and not span.trace_state:
-            # Tags and lengths are written as digits too, so one call reads it all.
-            above = f"2208{parent}" if with_parent else ""
-            try:
-                return unhexlify(f"0a10{trace}1208{own}{above}")
-            except ValueError:
-                pass  # not hexadecimal: the slow way says which
+    """The fields before the name; an id that is none is left out."""
     return (
-        identifier(1, trace, _TRACE_BYTES)
-        + identifier(2, own, _SPAN_BYTES)
+        identifier(1, span.trace_id, _TRACE_BYTES)
+        + identifier(2, span.span_id, _SPAN_BYTES)
         + text(3, span.trace_state)
-        + identifier(4, parent, _SPAN_BYTES)
+        + identifier(4, span.parent_span_id, _SPAN_BYTES)
     )
-
-
-def _kind_and_times(span: Span) -> bytes:
-    kind, start, end = span.kind, span.start_unix_ns, span.end_unix_ns
-    try:
-        return _pack_kind_and_times(0x30, kind, 0x39, start, 0x41, end)
-    except error:  # a moment before 1970, or a kind that nobody has defined
-        first, last = (min(max(moment, 0), _HIGHEST) for moment in (start, end))
-        return _pack_kind_and_times(0x30, kind & 0x7F, 0x39, first, 0x41, last)
-
-
-def _name(name: str) -> bytes:
-    """The field ``name``, remembered: spans have few names."""
-    if len(_names) >= _NAMES_LIMIT:
-        _names.clear()
-    made = _names[name] = text(5, name)
-    return made
 
 
 def _event(event: SpanEvent) -> bytes:
     return (
         fixed64(1, event.time_unix_ns)
         + text(2, event.name)
-        + key_values(b"\x1a", event.attributes)
+        + _EVENT_ATTRIBUTES.of(event.attributes)
     )
 
 
@@ -126,5 +159,5 @@ def _link(link: SpanLink) -> bytes:
         identifier(1, link.trace_id, _TRACE_BYTES)
         + identifier(2, link.span_id, _SPAN_BYTES)
         + text(3, link.trace_state)
-        + key_values(b"\x22", link.attributes)
+        + _LINK_ATTRIBUTES.of(link.attributes)
     )
