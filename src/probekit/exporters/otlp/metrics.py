@@ -24,8 +24,10 @@ from probekit.exporters.otlp.attributes import (
 )
 from probekit.exporters.otlp.exemplars import exemplars
 from probekit.exporters.otlp.protobuf import (
+    enclosed,
     length_delimited,
     moment,
+    pack_double,
     text,
     unsigned,
     varint,
@@ -83,8 +85,7 @@ BOUNDS_BY_NAME: "Mapping[str, tuple[float, ...]]" = {
 _GAUGE, _SUM, _HISTOGRAM = 5, 7, 9  # fields of Metric
 _SUM_BYTES, _GAUGE_BYTES = 27, 18  # a number without its attributes
 _SHAPES_LIMIT = 20_000
-_pack_number = Struct("<Bd").pack
-_AS_DOUBLE = 0x21
+_AS_DOUBLE = b"\x21"
 _NUMBER_ATTRIBUTES = KeyValues(b"\x3a")
 _HISTOGRAM_ATTRIBUTES = KeyValues(b"\x4a")
 _pack_edges = Struct("<BdBd").pack
@@ -99,10 +100,10 @@ class Shape:
     data_field: int
     tail: bytes
 
-    def around(self, points: bytes) -> bytes:
+    def around(self, points: bytes) -> "list[bytes]":
         """The field ``metrics`` (2) of a ``ScopeMetrics`` with these points."""
-        data = length_delimited(self.data_field, points + self.tail)
-        return length_delimited(2, self.head + data)
+        data = enclosed(self.data_field, (points, self.tail))
+        return enclosed(2, (self.head, *data))
 
 
 class Cut:
@@ -150,22 +151,25 @@ class Place:
 
     Attributes:
         kind: The series' kind.
-        delta: The metric of its deltas.
-        level: The metric of its levels (gauges, running totals).
+        delta: The metric of its values as they come: deltas, or a gauge's levels.
+        total: The metric of its running totals.
         attributes: Encoded for a number (field 7) or a histogram (field 9); a
             histogram's bounds stand before them.
-        delta_head: Tag and length of a number with start and end, or of a histogram.
-        level_head: Tag and length of a gauge's number, which has an end only, or of a
-            running total's.
+        delta_head: Tag and length of a value's point.
+        total_head: Tag and length of a running total's.
+        has_start: Whether a value's point has a start; a gauge's has an end only.
+        adds_up: Whether a number's running total is sent, where it is known.
         cut: How to cut a histogram; None for numbers.
     """
 
     kind: Kind
     delta: Shape
-    level: Shape
+    total: Shape
     attributes: bytes
     delta_head: bytes
-    level_head: bytes
+    total_head: bytes
+    has_start: bool
+    adds_up: bool
     cut: "Cut | None"
 
 
@@ -198,11 +202,11 @@ class MetricsEncoder:
             self._collect(window, metrics, examples, batch.began_unix_ns)
         if not metrics:
             return b""
-        content = b"".join(
-            [shape.around(b"".join(parts)) for shape, parts in metrics.items()]
-        )
-        scope_metrics = length_delimited(2, scope_field() + content)
-        return length_delimited(1, resource_field(batch.resource) + scope_metrics)
+        content = [scope_field()]
+        for shape, pieces in metrics.items():
+            content += shape.around(b"".join(pieces))
+        found = [resource_field(batch.resource), *enclosed(2, content)]
+        return b"".join(enclosed(1, found))
 
     def _collect(
         self,
@@ -214,51 +218,53 @@ class MetricsEncoder:
         end = b"\x19" + moment(window.end_unix_ns)
         both = b"\x11" + moment(window.start_unix_ns) + end
         began = b"\x11" + moment(min(began_unix_ns, window.start_unix_ns)) + end
+        # A number's moments, with the tag of its value behind them.
+        only_end, within, since = (t + _AS_DOUBLE for t in (end, both, began))
         points = window.points
         for point, place in zip(points, self._places.each(points), strict=True):
             value, total = point.value, point.total
-            if isinstance(value, Histogram):
-                more = exemplars(examples, point.series, window) if examples else b""
-                if self._cumulative and isinstance(total, Histogram):
-                    metrics[place.level] += _histogram(place, total, began, more)
+            if place.cut is None:
+                if place.adds_up and total is not None:
+                    found, head, times = metrics[place.total], place.total_head, since
+                    value = total
                 else:
-                    metrics[place.delta] += _histogram(place, value, both, more)
+                    found, head = metrics[place.delta], place.delta_head
+                    times = within if place.has_start else only_end
+                found += (head, times, pack_double(value), place.attributes)
                 continue
-            level: float | Histogram | None
-            level = value if place.kind == "gauge" else None
-            if place.kind == "up_down_counter" or (
-                self._cumulative and place.kind == "counter"
-            ):
-                level = total
-            if level is None or isinstance(level, Histogram):
-                parts, head, times, number = place.delta, place.delta_head, both, value
+            more = exemplars(examples, point.series, window) if examples else b""
+            if self._cumulative and isinstance(total, Histogram):
+                metrics[place.total] += _histogram(place, total, began, more)
             else:
-                parts, head, number = place.level, place.level_head, level
-                times = end if place.kind == "gauge" else began
-            packed = _pack_number(_AS_DOUBLE, number)
-            metrics[parts] += (head, times, packed, place.attributes)
+                metrics[place.delta] += _histogram(place, value, both, more)
 
     def _place(self, series: Series) -> Place:
-        cut = self._cut(series) if series.kind == "histogram" else None
+        kind = series.kind
+        cut = self._cut(series) if kind == "histogram" else None
         if cut is None:
-            data_field, size = _SUM, _SUM_BYTES
+            field, size = _SUM, _SUM_BYTES
             attributes = _NUMBER_ATTRIBUTES.of(series.attributes)
         else:
-            data_field, size = _HISTOGRAM, _HISTOGRAM_BYTES + cut.counts_bytes
+            field, size = _HISTOGRAM, _HISTOGRAM_BYTES + cut.counts_bytes
             attributes = cut.bounds_field + _HISTOGRAM_ATTRIBUTES.of(series.attributes)
-        monotonic = unsigned(3, int(series.kind == "counter"))
-        level_size = _SUM_BYTES
-        if series.kind == "gauge":
-            level, level_size = self._shape(series, _GAUGE, b""), _GAUGE_BYTES
+        total_head = delta_head = b"\x0a" + varint(size + len(attributes))
+        if kind == "gauge":
+            delta_head = b"\x0a" + varint(_GAUGE_BYTES + len(attributes))
+            total = delta = self._shape(series, _GAUGE, b"")
         else:
-            level = self._shape(series, data_field, unsigned(2, CUMULATIVE) + monotonic)
+            monotonic = unsigned(3, int(kind == "counter"))
+            total = self._shape(series, field, unsigned(2, CUMULATIVE) + monotonic)
+            delta = self._shape(series, field, unsigned(2, DELTA) + monotonic)
         return Place(
-            kind=series.kind,
-            delta=self._shape(series, data_field, unsigned(2, DELTA) + monotonic),
-            level=level,
+            kind=kind,
+            delta=delta,
+            total=total,
             attributes=attributes,
-            delta_head=b"\x0a" + varint(size + len(attributes)),
-            level_head=b"\x0a" + varint(level_size + len(attributes)),
+            delta_head=delta_head,
+            total_head=total_head,
+            has_start=kind != "gauge",
+            adds_up=kind == "up_down_counter"
+            or (self._cumulative and kind == "counter"),
             cut=cut,
         )
 
@@ -287,16 +293,16 @@ def bounds_for(series: Series) -> "tuple[float, ...]":
 
 
 def _histogram(
-    place: Place, histogram: Histogram, both: bytes, more: bytes = b""
+    place: Place, value: "float | Histogram", both: bytes, more: bytes = b""
 ) -> "tuple[bytes, ...]":
     """The pieces of one point."""
     cut = place.cut
-    if cut is None:
-        raise TypeError(f"a {place.kind} cannot hold a histogram")
-    figures = cut.figures(histogram)
-    if not histogram.count:  # without values there is no smallest and largest
+    if cut is None or not isinstance(value, Histogram):
+        raise TypeError(f"a {place.kind} cannot hold {value!r}")
+    figures = cut.figures(value)
+    if not value.count:  # without values there is no smallest and largest
         return (length_delimited(1, both + figures + place.attributes),)
-    edges = _pack_edges(0x59, histogram.min, 0x61, histogram.max)
+    edges = _pack_edges(0x59, value.min, 0x61, value.max)
     if more:
         content = both + figures + place.attributes + more + edges
         return (length_delimited(1, content),)
