@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from struct import Struct
 
-from probekit.exporters.cache import SeriesCache
+from probekit.exporters.cache import Memo, SeriesCache
 from probekit.exporters.examples import Examples
 from probekit.exporters.otlp.attributes import (
     KeyValues,
@@ -86,6 +86,8 @@ _GAUGE, _SUM, _HISTOGRAM = 5, 7, 9  # fields of Metric
 _SUM_BYTES, _GAUGE_BYTES = 27, 18  # a number without its attributes
 _SHAPES_LIMIT = 20_000
 _AS_DOUBLE = b"\x21"
+# Length of a point → tag and length before it; one object for many series.
+_heads: "Memo[int, bytes]" = Memo(lambda size: b"\x0a" + varint(size))
 _NUMBER_ATTRIBUTES = KeyValues(b"\x3a")
 _HISTOGRAM_ATTRIBUTES = KeyValues(b"\x4a")
 _pack_edges = Struct("<BdBd").pack
@@ -247,9 +249,9 @@ class MetricsEncoder:
         else:
             field, size = _HISTOGRAM, _HISTOGRAM_BYTES + cut.counts_bytes
             attributes = cut.bounds_field + _HISTOGRAM_ATTRIBUTES.of(series.attributes)
-        total_head = delta_head = b"\x0a" + varint(size + len(attributes))
+        total_head = delta_head = _heads[size + len(attributes)]
         if kind == "gauge":
-            delta_head = b"\x0a" + varint(_GAUGE_BYTES + len(attributes))
+            delta_head = _heads[_GAUGE_BYTES + len(attributes)]
             total = delta = self._shape(series, _GAUGE, b"")
         else:
             monotonic = unsigned(3, int(kind == "counter"))

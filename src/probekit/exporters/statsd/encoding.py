@@ -44,6 +44,7 @@ VALUE_TYPES: "tuple[ValueType, ...]" = ("ms", "h", "d")
 SAMPLES = 32
 _NAME_FORBIDDEN = re.compile(r"[^A-Za-z0-9_.-]+")
 _STEP_FORBIDDEN = re.compile(r"[^A-Za-z0-9_-]+")  # one step of a path: no dots
+_COUNTER = b"|c"  # one object, as many series have no tags: it is in the CPU's cache
 _MS_PER = {"s": 1000.0}
 
 
@@ -55,13 +56,15 @@ class Place:
         head: The name.
         tail: Tags.
         scale: What a histogram's values are multiplied by.
-        counts: What is around a counter's delta; None for other kinds.
+        before: What is before a counter's delta, encoded; None for other kinds.
+        behind: What is behind it.
     """
 
     head: str
     tail: str
     scale: float
-    counts: "tuple[str, str] | None"
+    before: "bytes | None"
+    behind: bytes
 
 
 class StatsdLines:
@@ -124,17 +127,17 @@ class StatsdLines:
             Rejected: A number is not finite, or a chunk is longer than allowed.
 
         """
-        texts: list[str] = []
+        found: list[bytes] = []
+        known = _WHOLE.get
         for window in batch.windows:
             points = window.points
             for point, place in zip(points, self._places.each(points), strict=True):
-                value, around = point.value, place.counts
-                if around is None or isinstance(value, Histogram):
-                    texts += self._point(place, point)
+                value, before = point.value, place.before
+                if before is None or isinstance(value, Histogram):
+                    found += [text.encode() for text in self._point(place, point)]
                 else:
-                    text = _WHOLE.get(value) or _text(value)
-                    texts.append(f"{around[0]}{text}{around[1]}")
-        found = [text.encode() for text in texts]
+                    text = known(value) or _count(value)
+                    found.append(before + text + place.behind)
         _check(found, limit_bytes)
         if self._events and batch.events:
             limit = limit_bytes or LONGEST_EVENT_BYTES
@@ -168,7 +171,8 @@ class StatsdLines:
             head,
             tail,
             _MS_PER.get(series.unit, 1.0) if self._type == "ms" else 1.0,
-            (f"{head}:", f"|c{tail}") if series.kind == "counter" else None,
+            f"{head}:".encode() if series.kind == "counter" else None,
+            f"|c{tail}".encode() if tail else _COUNTER,
         )
 
     def _values(self, place: Place, histogram: Histogram) -> "list[str]":
@@ -274,11 +278,16 @@ def _check(chunks: "list[bytes]", limit_bytes: int) -> None:
 def _text(value: float) -> str:
     if value - value != 0:  # NaN or an infinity
         raise Rejected(f"StatsD has no number for {value}")
-    text = str(number(value))
+    return str(number(value))
+
+
+def _count(value: float) -> bytes:
+    """The text of a count; remembered when it is small, as most are."""
+    text = _text(value).encode()
     if 0 <= value < _REMEMBERED and value % 1 == 0:
         _WHOLE[value] = text
     return text
 
 
 _REMEMBERED = 1000
-_WHOLE: "dict[float, str]" = {}  # small counts, which most are, as texts
+_WHOLE: "dict[float, bytes]" = {}
