@@ -240,7 +240,7 @@ def test_pairs_are_remembered_up_to_a_limit_and_only_small_ones():
     for number in range(20_000):
         fields.of({"a": str(number)})
     assert fields.known(("a", "19999"))
-    assert 8192 >= sum(bool(fields.known(("a", str(n)))) for n in range(20_000))
+    assert 4096 >= sum(bool(fields.known(("a", str(n)))) for n in range(20_000))
 
 
 class Loud:

@@ -16,7 +16,7 @@ from probekit.model import AttributeValue, FrozenAttributes, Resource
 _LOWEST_INT, _HIGHEST_INT = -(1 << 63), (1 << 63) - 1
 _TRUE, _FALSE = b"\x10\x01", b"\x10\x00"
 _KEYS_LIMIT = 4096
-_PAIRS_LIMIT = 8192
+_PAIRS_LIMIT = 4096  # of each tag
 _REMEMBERED_CHARACTERS = 64
 _SMALL = 4096
 

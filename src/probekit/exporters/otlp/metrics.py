@@ -24,6 +24,7 @@ from probekit.exporters.otlp.attributes import (
 )
 from probekit.exporters.otlp.exemplars import exemplars
 from probekit.exporters.otlp.protobuf import (
+    Piece,
     enclosed,
     length_delimited,
     moment,
@@ -102,7 +103,7 @@ class Shape:
     data_field: int
     tail: bytes
 
-    def around(self, points: bytes) -> "list[bytes]":
+    def around(self, points: Piece) -> "list[Piece]":
         """The field ``metrics`` (2) of a ``ScopeMetrics`` with these points."""
         data = enclosed(self.data_field, (points, self.tail))
         return enclosed(2, (self.head, *data))
@@ -198,22 +199,22 @@ class MetricsEncoder:
 
     def encode(self, batch: Batch) -> bytes:
         """The request's body; empty when the batch has no points."""
-        metrics: defaultdict[Shape, list[bytes]] = defaultdict(list)
+        metrics: defaultdict[Shape, bytearray] = defaultdict(bytearray)
         examples = Examples(batch.spans) if batch.spans else None
         for window in batch.windows:
             self._collect(window, metrics, examples, batch.began_unix_ns)
         if not metrics:
             return b""
-        content = [scope_field()]
-        for shape, pieces in metrics.items():
-            content += shape.around(b"".join(pieces))
+        content: list[Piece] = [scope_field()]
+        for shape, points in metrics.items():
+            content += shape.around(points)
         found = [resource_field(batch.resource), *enclosed(2, content)]
         return b"".join(enclosed(1, found))
 
     def _collect(
         self,
         window: Window,
-        metrics: "defaultdict[Shape, list[bytes]]",
+        metrics: "defaultdict[Shape, bytearray]",
         examples: "Examples | None",
         began_unix_ns: int,
     ) -> None:
@@ -232,7 +233,7 @@ class MetricsEncoder:
                 else:
                     found, head = metrics[place.delta], place.delta_head
                     times = within if place.has_start else only_end
-                found += (head, times, pack_double(value), place.attributes)
+                found += head + times + pack_double(value) + place.attributes
                 continue
             more = exemplars(examples, point.series, window) if examples else b""
             if self._cumulative and isinstance(total, Histogram):
@@ -296,16 +297,13 @@ def bounds_for(series: Series) -> "tuple[float, ...]":
 
 def _histogram(
     place: Place, value: "float | Histogram", both: bytes, more: bytes = b""
-) -> "tuple[bytes, ...]":
-    """The pieces of one point."""
+) -> bytes:
+    """One point."""
     cut = place.cut
     if cut is None or not isinstance(value, Histogram):
         raise TypeError(f"a {place.kind} cannot hold {value!r}")
-    figures = cut.figures(value)
+    content = both + cut.figures(value) + place.attributes
     if not value.count:  # without values there is no smallest and largest
-        return (length_delimited(1, both + figures + place.attributes),)
-    edges = _pack_edges(0x59, value.min, 0x61, value.max)
-    if more:
-        content = both + figures + place.attributes + more + edges
-        return (length_delimited(1, content),)
-    return place.delta_head, both, figures, place.attributes, edges
+        return length_delimited(1, content)
+    content += more + _pack_edges(0x59, value.min, 0x61, value.max)
+    return length_delimited(1, content) if more else place.delta_head + content

@@ -9,6 +9,7 @@ from struct import Struct
 from typing import TypeAlias
 
 FieldValue: TypeAlias = "int | bytes"
+Piece: TypeAlias = "bytes | bytearray"
 
 pack_double = Struct("<d").pack
 pack_fixed64 = Struct("<Q").pack
@@ -59,7 +60,7 @@ def length_delimited(number: int, content: bytes) -> bytes:
     return tag(number, _BYTES) + varint(len(content)) + content
 
 
-def enclosed(number: int, pieces: "Sequence[bytes]") -> "list[bytes]":
+def enclosed(number: int, pieces: "Sequence[Piece]") -> "list[Piece]":
     r"""Field *number* holding the message of *pieces*; still in pieces.
 
     Messages within messages are joined once, at the end: each step would copy all.

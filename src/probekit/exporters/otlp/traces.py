@@ -12,6 +12,7 @@ from probekit.exporters.otlp.attributes import (
     scope_field,
 )
 from probekit.exporters.otlp.protobuf import (
+    Piece,
     enclosed,
     fixed32,
     fixed64,
@@ -28,9 +29,9 @@ _TRACE_BYTES, _SPAN_BYTES = 16, 8
 _TRACE_DIGITS, _SPAN_DIGITS = 32, 16
 _pack_times = Struct("<QBQ").pack
 _END = 0x41  # the tag of the end
-_TIMES_BYTES = 17
 
 _ATTRIBUTES = KeyValues(b"\x4a")
+_known, _field = _ATTRIBUTES.known, _ATTRIBUTES.field
 _EVENT_ATTRIBUTES = KeyValues(b"\x1a")
 _LINK_ATTRIBUTES = KeyValues(b"\x22")
 
@@ -39,70 +40,64 @@ def encode_traces(batch: Batch) -> bytes:
     """The request's body; empty when the batch has no spans."""
     if not batch.spans:
         return b""
-    found = [resource_field(batch.resource)]
-    for name, pieces in _by_scope(batch.spans).items():
-        found += enclosed(2, (scope_field(name), b"".join(pieces)))
+    found: list[Piece] = [resource_field(batch.resource)]
+    for name, spans in _by_scope(batch.spans).items():
+        found += enclosed(2, (scope_field(name), spans))
     return b"".join(enclosed(1, found))
 
 
-def _by_scope(spans: "Iterable[Span]") -> "dict[str, list[bytes]]":
-    """Scope → the pieces of its fields ``spans``.
-
-    The usual span, which has none of what is rare, costs no call of ours.
-    """
-    scopes: defaultdict[str, list[bytes]] = defaultdict(list)
-    known, field = _ATTRIBUTES.known, _ATTRIBUTES.field
-    scope, found = None, []
+def _by_scope(spans: "Iterable[Span]") -> "dict[str, bytearray]":
+    """Scope → its fields ``spans``."""
+    scopes: defaultdict[str, bytearray] = defaultdict(bytearray)
+    scope, found = None, bytearray()
     for span in spans:
         if span.scope != scope:
             scope = span.scope
             found = scopes[scope]
-        trace, own, parent = span.trace_id, span.span_id, span.parent_span_id
-        if (
-            len(trace) != _TRACE_DIGITS
-            or len(own) != _SPAN_DIGITS
-            or (parent and len(parent) != _SPAN_DIGITS)
-            or span.events
-            or span.links
-            or span.trace_state
-            or span.status_message
-        ):
-            found += _unusual(span)
-            continue
-        try:
-            # Tags and lengths are written as digits too, so one call reads it all.
-            ids = unhexlify(
-                f"0a10{trace}1208{own}2208{parent}"
-                if parent
-                else f"0a10{trace}1208{own}"
-            )
-            times = _pack_times(span.start_unix_ns, _END, span.end_unix_ns)
-        except (ValueError, error):  # not hexadecimal; a moment before 1970
-            found += _unusual(span)
-            continue
-        name, ending, size = _frames[span.name, span.kind, span.status, span.flags]
-        at = len(found)
-        found += (b"", ids, name, times)
-        size += len(ids)
-        for item in span.attributes.items():
-            kind = type(item[1])
-            if kind is str or kind is int:
-                piece = known(item) or field(item)
-            else:
-                piece = field(item)
-            size += len(piece)
-            found.append(piece)
-        found.append(ending)
-        found[at] = _heads[size]
+        message = span_message(span)
+        found += _heads[len(message)] + message
     return scopes
 
 
-def _unusual(span: Span) -> "tuple[bytes, bytes]":
-    """Any span's field, in two pieces."""
-    name, ending, _ = _frames[span.name, span.kind, span.status, span.flags]
+def span_message(span: Span) -> bytes:
+    """One ``Span``; the usual one, which has nothing rare, without a call of ours."""
+    trace, own, parent = span.trace_id, span.span_id, span.parent_span_id
+    if (
+        len(trace) != _TRACE_DIGITS
+        or len(own) != _SPAN_DIGITS
+        or (parent and len(parent) != _SPAN_DIGITS)
+        or span.events
+        or span.links
+        or span.trace_state
+        or span.status_message
+    ):
+        return _unusual(span)
+    try:
+        # Tags and lengths are written as digits too, so one call reads it all.
+        ids = unhexlify(
+            f"0a10{trace}1208{own}2208{parent}" if parent else f"0a10{trace}1208{own}"
+        )
+        times = _pack_times(span.start_unix_ns, _END, span.end_unix_ns)
+    except (ValueError, error):  # not hexadecimal; a moment before 1970
+        return _unusual(span)
+    name, ending = _frames[span.name, span.kind, span.status, span.flags]
+    found = [ids, name, times]
+    for item in span.attributes.items():
+        kind = type(item[1])
+        if kind is str or kind is int:
+            found.append(_known(item) or _field(item))
+        else:
+            found.append(_field(item))
+    found.append(ending)
+    return b"".join(found)
+
+
+def _unusual(span: Span) -> bytes:
+    """Any ``Span``."""
+    name, ending = _frames[span.name, span.kind, span.status, span.flags]
     if span.status_message:
         ending = _ending(span.status, span.status_message, span.flags)
-    message = b"".join(
+    return b"".join(
         (
             _ids(span),
             name,
@@ -113,18 +108,16 @@ def _unusual(span: Span) -> "tuple[bytes, bytes]":
             ending,
         )
     )
-    return _heads[len(message)], message
 
 
-def _frame(key: "tuple[str, int, int, int]") -> "tuple[bytes, bytes, int]":
-    """What spans of one name, kind, status and flags have in common."""
+def _frame(key: "tuple[str, int, int, int]") -> "tuple[bytes, bytes]":
+    """What spans of one name, kind, status and flags share: before the times, last."""
     name, kind, status, flags = key
     before = text(5, name) + b"\x30" + varint(kind) + b"\x39"
-    ending = _ending(status, "", flags)
-    return before, ending, len(before) + _TIMES_BYTES + len(ending)
+    return before, _ending(status, "", flags)
 
 
-_frames: "Memo[tuple[str, int, int, int], tuple[bytes, bytes, int]]" = Memo(_frame)
+_frames: "Memo[tuple[str, int, int, int], tuple[bytes, bytes]]" = Memo(_frame)
 # Length of a span → tag and length before it.
 _heads: "Memo[int, bytes]" = Memo(lambda size: b"\x12" + varint(size))
 
