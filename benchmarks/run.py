@@ -2,7 +2,8 @@
 
 Each benchmark is a module beside this one with ``run() -> Table``. Everything inside
 one table was measured interleaved and shuffled, against the peer in the same rounds;
-ratios hold, nanoseconds are this machine's and this hour's.
+ratios hold, nanoseconds are this machine's and this hour's. Each has a process of its
+own: what one leaves in memory would slow the next one's, ours and the peers' unalike.
 
 ``run.py NAME ...`` measures some and writes nothing.
 """
@@ -16,6 +17,8 @@ import subprocess
 import sys
 import time
 import traceback
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -77,12 +80,19 @@ def load() -> str:
     return f"{os.getloadavg()[0]:.1f}"
 
 
+def table_of(name):
+    """What *name* measures, in this process."""
+    sys.path.insert(0, str(HERE))
+    return importlib.import_module(name).run()
+
+
 def measured(name):
     """One table; None when the benchmark failed, which is told and counted."""
     begin = time.monotonic()
     print(f"» {name}", flush=True)
     try:
-        table = importlib.import_module(name).run()
+        with ProcessPoolExecutor(1, get_context("spawn")) as alone:
+            table = alone.submit(table_of, name).result()
     except Exception:
         traceback.print_exc()
         return None
