@@ -422,6 +422,25 @@ def test_a_number_that_the_host_took_is_neither_read_nor_closed(tmp_path):
         os.close(taken)
 
 
+def test_a_number_that_another_of_our_files_took_is_not_read(tmp_path):
+    files = {name: KeptFile(str(tmp_path / name)) for name in ("one", "other")}
+    for name, kept in files.items():
+        (tmp_path / name).write_bytes(name.encode())
+        kept.read()
+    os.dup2(number_of(files["other"]), number_of(files["one"]))
+
+    assert [b"one", b"other"] == [kept.read() for kept in files.values()]
+
+
+def test_where_no_file_can_be_marked_each_is_looked_at(tmp_path, monkeypatch):
+    def forbidden(*_):
+        raise PermissionError
+
+    monkeypatch.setattr(kept_module, "fcntl", forbidden)
+    test_a_number_that_the_host_took_is_neither_read_nor_closed(tmp_path)
+    test_a_number_that_another_of_our_files_took_is_not_read(tmp_path)
+
+
 def test_whoever_forgets_a_file_leaves_no_descriptor_open(tmp_path):
     (tmp_path / "ours").write_bytes(b"ours")
     kept = KeptFile(str(tmp_path / "ours"))

@@ -22,25 +22,28 @@ class InterpreterSource:
 
     def __init__(self) -> None:
         """Name no series yet: how many generations there are is read."""
-        self._said: list[Readings] = []
+        self._said = Readings("total", ())
 
     def __call__(self, observer: Observer) -> None:
         """Say collections, collected and uncollectable objects; never raises."""
-        for generation, figures in enumerate(_generations()):
-            if generation == len(self._said):
-                self._said.append(_series(generation))
-            # A tuple: the older ones mostly stand still.
-            values = tuple(map(figures.get, _KEYS, _ZEROS))
-            observer.say(self._said[generation], values)
+        # A tuple: the older ones mostly stand still.
+        values = tuple(
+            [each.get(key, 0) for each in _generations() for key, _, _ in _FIGURES]
+        )
+        if len(values) != len(self._said.series):
+            self._said = _series(len(values) // len(_FIGURES))
+        observer.say(self._said, values)
 
 
-def _series(generation: int) -> Readings:
-    whose = {"cpython.gc.generation": generation}
-    return Readings("total", ((name, whose, unit) for _, name, unit in _FIGURES))
-
-
-_KEYS = tuple(key for key, _, _ in _FIGURES)
-_ZEROS = (0,) * len(_KEYS)
+def _series(generations: int) -> Readings:
+    return Readings(
+        "total",
+        (
+            (name, {"cpython.gc.generation": generation}, unit)
+            for generation in range(generations)
+            for _, name, unit in _FIGURES
+        ),
+    )
 
 
 def _generations() -> "list[dict[str, int]]":

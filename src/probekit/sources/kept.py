@@ -7,14 +7,22 @@ reads ``/proc/self`` takes new ones in a forked child: it is whoever opened it.
 
 import os
 from contextlib import suppress
+from fcntl import F_GETSIG, F_SETSIG, fcntl
+from itertools import cycle
 from struct import Struct
 
 from probekit.descriptor import Held
 
-_MOST_BYTES = 1 << 16
+# Most are shorter; the space for more would be taken from the system each time.
+_FIRST_BYTES = 4096
+_MORE_BYTES = 1 << 16
 # The kernel hands out whole lines, about a page of them at a time: what is shorter by
 # more than a line was all there is.
 _SURELY_ALL_BYTES = 3072
+# What an open file would signal, were it ever asked to: a note that the kernel keeps
+# with it, and hands out at a third of what a look costs. A number for each of ours, for
+# one may come to stand where another one stood.
+_marks = cycle(range(1, 65))
 
 
 class KeptFile:
@@ -24,33 +32,38 @@ class KeptFile:
     a position, that is the error of the reading; the next one tries again.
     """
 
-    __slots__ = ("_held", "_identity", "_number", "_path")
+    __slots__ = ("_held", "_identity", "_mark", "_number", "_path")
 
     def __init__(self, path: str) -> None:
         """Open nothing yet."""
         self._path = path
+        self._mark = next(_marks)
         self._held: Held | None = None
         self._number = -1
         self._identity = (0, 0)  # inode and device, as ``os.fstat`` has them
 
-    def read(self, most_bytes: int = _MOST_BYTES) -> bytes:
+    def read(self, most_bytes: int = 0) -> bytes:
         """Return what the file says now.
 
         Args:
-            most_bytes: How much of its beginning is wanted; all by default. The kernel
+            most_bytes: How much of its beginning is wanted; 0 for all. The kernel
                 writes many of its files while they are read: less is cheaper.
 
         Raises:
             OSError: It is not there, not for us, or there is no descriptor left.
 
         """
-        self.look()
-        chunk = os.pread(self._number, most_bytes, 0)
-        if len(chunk) < _SURELY_ALL_BYTES or most_bytes < _MOST_BYTES:
+        try:
+            if fcntl(self._number, F_GETSIG) != self._mark:
+                self.look()
+        except (OSError, ValueError):  # not open, or a sandbox knows no marks
+            self.look()
+        chunk = os.pread(self._number, most_bytes or _FIRST_BYTES, 0)
+        if len(chunk) < _SURELY_ALL_BYTES or most_bytes:
             return chunk
         chunks, size = [chunk], len(chunk)
         while chunk:
-            chunk = os.pread(self._number, _MOST_BYTES, size)
+            chunk = os.pread(self._number, _MORE_BYTES, size)
             chunks.append(chunk)
             size += len(chunk)
         return b"".join(chunks)
@@ -78,6 +91,8 @@ class KeptFile:
             raise
         self._held = Held(number, found.st_dev, found.st_ino)
         self._number, self._identity = number, found[1:3]
+        with suppress(OSError):  # unmarked, it is looked at each time
+            fcntl(number, F_SETSIG, self._mark)
         return found
 
     def close(self) -> None:

@@ -16,7 +16,7 @@ from probekit.sources.portable import Disk, Interface, Memory, PagingActivity
 
 _SECTOR_BYTES = 512  # of diskstats, whatever the disk's own are
 _CPUS = "/sys/devices/system/cpu"
-_MODES = ("user", "nice", "system", "idle", "iowait", "interrupt", "steal")
+_STAT_BYTES = 256  # its first line, of all processors: ten numbers of twenty digits
 # Up to so many disks are read one by one: the file of all tells of each partition and
 # loop too.
 _FEW_DISKS = 2
@@ -76,20 +76,20 @@ class LinuxHost:
 
     def cpu_seconds(self) -> "dict[str, float]":
         """Seconds of all processors since the start, by mode."""
-        name, *ticks = self._stat.read().split(None, 9)[:9]
+        (name, user, nice, system, idle, iowait, interrupt, soft, steal, _) = (
+            self._stat.read(_STAT_BYTES).split(None, 9)
+        )
         if name != b"cpu":
             raise ValueError(f"/proc/stat begins with {name!r}")
-        user, nice, system, idle, iowait, irq, softirq, steal = map(int, ticks)
-        return dict(
-            zip(
-                _MODES,
-                [
-                    one / _TICKS_HZ
-                    for one in (user, nice, system, idle, iowait, irq + softirq, steal)
-                ],
-                strict=True,
-            )
-        )
+        return {
+            "user": int(user) / _TICKS_HZ,
+            "nice": int(nice) / _TICKS_HZ,
+            "system": int(system) / _TICKS_HZ,
+            "idle": int(idle) / _TICKS_HZ,
+            "iowait": int(iowait) / _TICKS_HZ,
+            "interrupt": (int(interrupt) + int(soft)) / _TICKS_HZ,
+            "steal": int(steal) / _TICKS_HZ,
+        }
 
     def memory(self) -> Memory:
         """Memory and swap, in bytes."""
@@ -151,19 +151,15 @@ class LinuxHost:
     def interfaces(self) -> "list[Interface]":
         """Every network interface's figures since the start."""
         found = []
-        before, self._idle = self._idle, {}
+        before, now = self._idle, {}
         # Two lines of headings before, and nothing behind the last line end.
         for line in self._network.read().split(b"\n")[2:-1]:
             row = before.get(line)  # many hosts have interfaces that nobody uses
             if row is None:
-                name, _, rest = line.rpartition(b":")
-                numbers = rest.split(None, 12)
-                row = (
-                    os.fsdecode(name.strip()),
-                    tuple(map(int, numbers[:4] + numbers[8:12])),
-                )
-            self._idle[line] = row
+                row = _traffic(line)
+            now[line] = row
             found.append(row)
+        self._idle = now
         return found
 
     def uptime_s(self) -> float:
@@ -205,15 +201,33 @@ def _plain(text: str) -> str:
     return re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), text)
 
 
+def _traffic(line: bytes) -> Interface:
+    name, _, numbers = line.rpartition(b":")
+    got, packets, errors, drops, _, _, _, _, sent, sendings, failures, lost, _ = (
+        numbers.split(None, 12)
+    )
+    return (
+        os.fsdecode(name.strip()),
+        (
+            *(int(got), int(packets), int(errors), int(drops)),
+            *(int(sent), int(sendings), int(failures), int(lost)),
+        ),
+    )
+
+
 _TICKS_HZ = os.sysconf("SC_CLK_TCK")
 
 
 def _moved(numbers: bytes) -> "tuple[float, ...]":
-    reads, _, read, read_ms, writes, _, written, write_ms, _, busy_ms = map(
-        int, numbers.split(None, 10)[:10]
+    (reads, _, read, read_ms, writes, _, written, write_ms, _, busy_ms, *_) = (
+        numbers.split(None, 10)
     )
     return (
-        *(read * _SECTOR_BYTES, reads, read_ms / 1e3),
-        *(written * _SECTOR_BYTES, writes, write_ms / 1e3),
-        busy_ms / 1e3,
+        int(read) * _SECTOR_BYTES,
+        int(reads),
+        int(read_ms) / 1e3,
+        int(written) * _SECTOR_BYTES,
+        int(writes),
+        int(write_ms) / 1e3,
+        int(busy_ms) / 1e3,
     )
