@@ -171,7 +171,7 @@ def measured(folder):
             "spans": lambda: of("spans", [kept["spans"]]),
             "rows": rows.insert,
         },
-        rounds(15),
+        rounds(45),
         2,
     )
     for leader in leaders.values():

@@ -222,13 +222,14 @@ class Stitch(Witness):
                     if node is None:
                         break
                 else:
-                    known = node[0]
-                    if known is not None and ended_s < known[2].dry_until_s:
-                        known[0](ended_s - started_s)
-                        known[1](ended_s)
-                        seen_id = id(error)
-                        self.seen_id, self.seen_s = seen_id, started_s
-                        return
+                    if node[0] is not None:
+                        append, occur, group, _ = node[0]
+                        if ended_s < group.dry_until_s:
+                            append(ended_s - started_s)
+                            occur(ended_s)
+                            seen_id = id(error)
+                            self.seen_id, self.seen_s = seen_id, started_s
+                            return
         self._fail(error, started_s)
 
     def fail_hot(self, error: BaseException, started_s: float) -> None:
