@@ -229,7 +229,7 @@ def nrdp(stack, folder):
     spool.mkdir(parents=True)
     program = Path(__file__).with_name("nrdp_receiver.py")
     arguments = [sys.executable, program, port, spool, "secret"]
-    server = stack.enter_context(Killable(arguments, folder, port))
+    server = stack.enter_context(Killable(arguments, folder, port, signal.SIGTERM))
 
     def said(pattern):
         texts = [path.read_text("utf-8") for path in spool.glob("c??????")]
@@ -244,7 +244,7 @@ def nrdp(stack, folder):
 
     url = f"nagios+nrdp://127.0.0.1:{port}/?token=secret&host=h1"
     sides = [Side("`nagios+nrdp:`", url, summed, numbers)]
-    return Server("own receiver", sides, server.kill, server.start)
+    return Server("own receiver", sides, server.kill, server.start, "SIGTERM")
 
 
 def syslog(stack, folder):

@@ -3,16 +3,22 @@
 Made after the published description of the protocol: a form with ``token``, ``cmd`` and
 ``XMLDATA`` comes in, each result goes into Nagios' spool as a file, the answer is XML
 with a status and how many were taken. ``python nrdp_receiver.py PORT SPOOL TOKEN``.
+Told to end by SIGTERM it finishes the request that it is at, as web servers do: results
+have no key, so what is spooled and not acknowledged comes twice.
 """
 
 import os
+import signal
 import sys
 import tempfile
+import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qs
 from xml.etree import ElementTree as ET
+
+AT_ONE = threading.Lock()  # request; whoever has it is not ended
 
 
 class Refused(Exception):
@@ -29,6 +35,10 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self):
         """Take a form and answer as NRDP does: always with status 200."""
+        with AT_ONE:
+            self.answer()
+
+    def answer(self):
         body = self.rfile.read(int(self.headers["Content-Length"])).decode("ascii")
         form = {name: values[0] for name, values in parse_qs(body).items()}
         try:
@@ -83,5 +93,6 @@ def spool(result):
 
 if __name__ == "__main__":
     SPOOL, TOKEN = Path(sys.argv[2]), sys.argv[3]
+    signal.signal(signal.SIGTERM, lambda *_: AT_ONE.acquire() and os._exit(0))
     address = ("127.0.0.1", int(sys.argv[1]))
     ThreadingHTTPServer(address, Handler).serve_forever()

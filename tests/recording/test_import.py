@@ -175,3 +175,17 @@ def test_every_public_name_is_there_and_listed():
     assert not isinstance(probekit.histogram, type(sys))
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
         probekit.nonsense  # noqa: B018
+
+
+def test_probed_functions_that_outlive_the_modules_end_quietly():
+    """At the interpreter's end names of modules are gone before what embedders keep."""
+    run(
+        """
+        import sys
+        from probekit import probe
+        twin = probe(lambda: 1)
+        twins = sys.modules["probekit.recording.twins"]
+        vars(twins).update(dict.fromkeys(vars(twins)))
+        del twin
+        """,
+    )

@@ -68,11 +68,12 @@ class Twins:
             counted: Whether its calls are only counted.
 
         """
-        key, mine = id(function), self._twins
+        # Held here: at the interpreter's end functions outlive the names of modules.
+        key, mine, known = id(function), self._twins, _KNOWN
 
         def gone(_: object) -> None:
             mine.pop(key, None)
-            _KNOWN.pop(key, None)
+            known.pop(key, None)
 
         codes = None if original is None else (function.__code__, original)
         twin = mine[key] = _KNOWN[key] = Twin(ref(function, gone), codes, counted)
