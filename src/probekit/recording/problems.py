@@ -19,7 +19,12 @@ from probekit.recording.stack import (
     signature_of,
     trails_of,
 )
-from probekit.recording.template import FILENAME
+from probekit.recording.template import (
+    ASYNC_GENERATOR,
+    COROUTINE,
+    FILENAME,
+    GENERATOR,
+)
 from probekit.recording.woven import is_woven, witness_of
 
 if TYPE_CHECKING:
@@ -32,6 +37,7 @@ if TYPE_CHECKING:
 
 GROUPS_LIMIT = 1000
 KNOWN_LIMIT = 4 * GROUPS_LIMIT
+_RESUMED = GENERATOR | COROUTINE | ASYNC_GENERATOR
 _EVER = float("-inf")  # whichever journey it was counted on
 
 
@@ -304,12 +310,14 @@ def _journey(trace: "TracebackType | None") -> int:
 def _has_called(above: "TracebackType", below: "TracebackType") -> bool:
     """Whether the frame of *below* was called by that of *above*.
 
-    A finished generator's does not tell; it was resumed from above as far as one knows.
+    A generator's or a coroutine's does not tell, for who has resumed it last may be an
+    event loop; it belongs to the one above as far as one knows.
     """
     if below.tb_frame is above.tb_frame:  # caught there and raised again
         return True
-    caller = below.tb_frame.f_back
-    return caller is None or caller is above.tb_frame
+    if below.tb_frame.f_code.co_flags & _RESUMED:
+        return True
+    return below.tb_frame.f_back is above.tb_frame
 
 
 def _knows(error: BaseException, is_same: bool) -> bool:  # noqa: FBT001 - ours alone
