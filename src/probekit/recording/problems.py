@@ -142,7 +142,7 @@ class Problems:
         there (one object raised again and again). *asks* is the frame of the woven
         code that wants to know, which is the first.
         """
-        own, first = 0, trace
+        own, first, is_any = 0, trace, started_s == _EVER
         while trace is not None and own < WALK_LIMIT:
             frame = trace.tb_frame
             code = frame.f_code
@@ -151,7 +151,6 @@ class Problems:
                 inner_s = _start_of(frame, code)
             elif is_woven(code) and frame is not asks:
                 inner_s = _counted_at(code, error)
-                is_any = started_s == _EVER
                 if inner_s is None and _knows(error, is_any or own < _journey(first)):
                     return own, True
             if inner_s is not None and inner_s >= started_s:

@@ -40,7 +40,8 @@ class Witness:
 
     Attributes:
         seen_id: Its number; nothing keeps the exception alive.
-        seen_s: When the call began that it ended, ``perf_counter()`` seconds.
+        seen_s: When the call began that it ended, ``perf_counter()`` seconds; of a
+            call that is only counted, when it ended.
     """
 
     __slots__ = ("seen_id", "seen_s")
