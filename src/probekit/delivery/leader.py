@@ -11,6 +11,7 @@ from probekit.delivery.term import Office, Term
 from probekit.errors import BufferBusy, BufferFailed
 from probekit.notice import notice
 from probekit.patience import Patience
+from probekit.thread import Thread
 
 if TYPE_CHECKING:
     from probekit.buffer.store import Store
@@ -72,7 +73,7 @@ class Leader:
         """Start the thread, unless it runs; say whether it runs now."""
         if self.is_alive:
             return True
-        thread = threading.Thread(target=self.run, name="probekit-leader", daemon=True)
+        thread = Thread(self.run, "probekit-leader")
         try:
             thread.start()
         except RuntimeError as error:

@@ -16,6 +16,7 @@ from probekit.delivery.meter import CpuMeter
 from probekit.notice import notice
 from probekit.patience import Patience
 from probekit.ports import Drain, Journal
+from probekit.thread import Thread
 
 HUGE = 200_000  # measurements in one drain after which the next comes sooner
 _SOON_S = 0.02
@@ -107,7 +108,7 @@ class Pump:
         """
         if self.is_alive:
             return True
-        thread = threading.Thread(target=self._run, name="probekit-pump", daemon=True)
+        thread = Thread(self._run, "probekit-pump")
         try:
             thread.start()
         except RuntimeError as error:  # no more threads, or the interpreter ends

@@ -8,6 +8,7 @@ from probekit.clock import SYSTEM_CLOCK, Clock
 from probekit.delivery.courier import Courier
 from probekit.notice import notice
 from probekit.ports import Exporter
+from probekit.thread import Thread
 
 
 class Shipper:
@@ -43,11 +44,7 @@ class Shipper:
         self._finish_by_s: float | None = None
         self._stopped = False
         self._farewell: Callable[[], None] = lambda: None
-        self._thread = threading.Thread(
-            target=self._run,
-            name=f"probekit-ship-{label or courier.name}"[:60],
-            daemon=True,
-        )
+        self._thread = Thread(self._run, f"probekit-ship-{label or courier.name}"[:60])
 
     @property
     def is_alive(self) -> bool:

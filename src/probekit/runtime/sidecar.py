@@ -16,6 +16,7 @@ from probekit.clock import SYSTEM_CLOCK, Clock
 from probekit.delivery.wake import is_heard
 from probekit.descriptor import Held
 from probekit.notice import notice
+from probekit.thread import Thread
 
 if TYPE_CHECKING:
     from probekit.settings import Settings
@@ -173,5 +174,5 @@ def main(text: str) -> None:
         end()
 
     signal.signal(signal.SIGTERM, end)
-    threading.Thread(target=listen, name="probekit-family", daemon=True).start()
+    Thread(listen, "probekit-family").start()
     leader.run()

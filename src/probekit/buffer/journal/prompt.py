@@ -13,6 +13,7 @@ from pathlib import Path
 from probekit.buffer.journal.segment_files import SegmentName, names
 from probekit.buffer.journal.syncing import sync_places, sync_segment
 from probekit.notice import in_words, notice
+from probekit.thread import Thread
 
 _WAIT_S = 1.0  # as long as an append waits for another one
 _IDLE_S = 1.0  # then the thread ends; the next caller starts another
@@ -91,9 +92,7 @@ class PromptSync:
     def _hand_over(self, request: _Request) -> bool:
         with self._lock:
             if self._thread is None:
-                thread = threading.Thread(
-                    target=self._run, name="probekit-sync", daemon=True
-                )
+                thread = Thread(self._run, "probekit-sync")
                 try:
                     thread.start()
                 except RuntimeError:  # no more threads, or the interpreter ends

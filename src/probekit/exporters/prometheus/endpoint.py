@@ -19,6 +19,7 @@ from typing import ClassVar
 from probekit._version import __version__
 from probekit.exporters.prometheus.scrape import Scraped
 from probekit.notice import notice
+from probekit.thread import Thread
 
 CONNECTIONS = 8
 PATIENCE_S = 5.0
@@ -82,12 +83,7 @@ class Endpoint:
             listener.bind(self._address)
             listener.listen(_BACKLOG)
             self._listener = listener
-            threading.Thread(
-                target=self._listen,
-                args=(listener,),
-                name="probekit-prometheus",
-                daemon=True,
-            ).start()
+            Thread(self._listen, "probekit-prometheus", listener).start()
         except BaseException:
             self._listener = None
             listener.close()
@@ -125,11 +121,8 @@ class Endpoint:
                 connection.close()
                 continue
             try:
-                threading.Thread(
-                    target=self._serve,
-                    args=(connection, peer),
-                    name="probekit-prometheus-scrape",
-                    daemon=True,
+                Thread(
+                    self._serve, "probekit-prometheus-scrape", connection, peer
                 ).start()
             except RuntimeError:
                 self._slots.release()

@@ -2,11 +2,11 @@
 
 import queue
 import socket
-import threading
 from typing import TypeAlias
 
 from probekit.errors import RetryLater
 from probekit.exporters.transport.deadline import Deadline
+from probekit.thread import Thread
 
 Place: TypeAlias = "tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]"
 Address: TypeAlias = "tuple[int, int, Place]"  # family, protocol, what connect takes
@@ -66,7 +66,7 @@ class Resolver:
                 answer.put(OSError(0, "not a host name"))
 
         try:
-            threading.Thread(target=ask, name="probekit-resolve", daemon=True).start()
+            Thread(ask, "probekit-resolve").start()
         except RuntimeError:  # the interpreter is shutting down, or no thread is left
             raise RetryLater(f"no thread to look up {host}") from None
         self._pending[host, port] = answer
