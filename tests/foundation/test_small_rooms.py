@@ -1,11 +1,13 @@
 """Laws of the smallest rooms: names, clock, notices, batch keys."""
 
 import logging
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import probekit
 from probekit import notice as notice_room
 from probekit.clock import SYSTEM_CLOCK, cell_start_ns
 from probekit.errors import BadName, ProbekitError
@@ -106,3 +108,15 @@ def test_the_same_records_make_the_same_batch_key():
     assert one.key == again.key
     assert one.key != other.key
     assert len(one) == 2
+
+
+def test_no_thread_is_started_but_by_the_room_of_threads():
+    """It hands on what is meant for the application."""
+    source = Path(probekit.__file__).parent
+    starting = {
+        path.relative_to(source).as_posix()
+        for path in source.rglob("*.py")
+        if "threading.Thread(" in path.read_text("utf-8")
+    }
+
+    assert {"thread.py", "testing/receivers.py"} >= starting

@@ -2,12 +2,12 @@
 
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 import needs
-import probekit
+
+pytestmark = [pytest.mark.backend, pytest.mark.row("P11")]
 
 PROGRAM = """
 import warnings
@@ -63,15 +63,3 @@ def test_a_handler_that_ends_the_process_ends_it(library):
 @pytest.mark.parametrize("library", PATCHES)
 def test_an_interruption_arrives_where_the_application_waits(library):
     assert (1, ["interrupted", "False"]) == run(library, "raise KeyboardInterrupt")
-
-
-def test_no_thread_is_started_another_way():
-    """Each of ours hands on what is not meant for it."""
-    source = Path(probekit.__file__).parent
-    starting = {
-        path.relative_to(source).as_posix()
-        for path in source.rglob("*.py")
-        if "threading.Thread(" in path.read_text("utf-8")
-    }
-
-    assert {"thread.py", "testing/receivers.py"} >= starting
