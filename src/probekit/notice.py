@@ -41,13 +41,13 @@ def notice(cause: str, message: str, error: "Exception | None" = None) -> bool:
     try:
         import logging
 
-        from probekit.scrub import Scrubber
+        from probekit.scrub.rules import cleaned
 
         logger = logging.getLogger("probekit")
         if not logger.handlers:
             logger.addHandler(logging.NullHandler())
         told = message if error is None else f"{message}: {in_words(error)}"
-        logger.warning("%s", Scrubber().text(told))
+        logger.warning("%s", cleaned(told))
     except Exception:  # a host's broken log handler is not ours to report
         return False
     return True

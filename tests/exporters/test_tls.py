@@ -7,7 +7,6 @@ import pytest
 
 from probekit.errors import ConfigError, Forbidden, RetryLater
 from probekit.exporters import build
-from probekit.exporters.options import Options
 from probekit.exporters.otlp.answers import PROTOBUF
 from probekit.exporters.registry import BUILTIN
 from probekit.exporters.transport.tls import tls_from
@@ -130,7 +129,7 @@ def test_whatever_a_url_says_the_chain_and_the_name_are_verified():
     target = Target.parse(
         f"x://h:1?tls=1&ca={CERTIFICATES / 'ca.pem'}{pair}&server_name=n"
     )
-    made = tls_from(Options(target), default=False)
+    made = tls_from(target.options(), default=False)
 
     assert ssl.CERT_REQUIRED == made.context.verify_mode
     assert made.context.check_hostname

@@ -62,3 +62,50 @@ def test_exit_takes_at_most_300_ms_longer_than_without(
     record_property("measured", f"receiver {state}: exit {added_s:+.2f} s")
     # The law is 0.3 s of waiting; 0.15 s more is the noise of a busy machine.
     assert added_s <= 0.45
+
+
+WORKING_ON = """
+import atexit, os, threading, time
+atexit.register(time.sleep, 0.3)  # runs after probekit's own
+import sys, probekit
+probekit.configure("shop", buffer=sys.argv[1], exporters=[sys.argv[2]], interval_s=1)
+
+@probekit.probe(name="shop.work")
+def work():
+    pass
+
+def serve():
+    number = 0
+    while True:
+        work()
+        number += 1
+        os.write(1, b"%d %f\\n" % (number, time.monotonic()))
+        time.sleep(0.002)
+
+threading.Thread(target=serve, daemon=True).start()
+time.sleep(0.6)
+"""
+NEXT = """
+import sys, probekit
+probekit.configure("shop", buffer=sys.argv[1])
+probekit.flush(10)
+"""
+
+
+@pytest.mark.row("P4")
+@pytest.mark.parametrize("state", ["up", "hanging"])
+def test_what_daemon_threads_do_to_the_very_end_is_kept(program, receiver, state):
+    """A request may be served while others say farewell, as behind a reloader."""
+    receiver.start()
+    if state == "hanging":
+        receiver.hanging.set()
+    lines = program.run(WORKING_ON, receiver.url).splitlines()
+    calls = [(int(number), float(at_s)) for number, at_s in map(str.split, lines)]
+    program.run(NEXT)
+
+    ((counted,),) = program.sql(
+        "SELECT count FROM series WHERE name = 'probekit.function.duration'"
+    )
+    # Writing comes every 10 ms at last; what follows the last of it goes.
+    assert len(calls) >= counted
+    assert counted >= sum(at_s < calls[-1][1] - 0.05 for _, at_s in calls)

@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from probekit.scrub import REDACTED, Scrubber
-from probekit.scrub.scrubber import FAILED, TEXT_LIMIT
+from probekit.scrub.rules import TEXT_LIMIT
+from probekit.scrub.scrubber import FAILED
 
 _spec = importlib.util.spec_from_file_location(
     "planted", Path(__file__).with_name("planted.py")

@@ -6,11 +6,10 @@ the names that nobody asked for. So the list of allowed names cannot drift.
 
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 from probekit.errors import ConfigError
-from probekit.exporters.urls import Target
 
 T = TypeVar("T")
 _YES = frozenset({"1", "true", "yes", "on"})
@@ -18,20 +17,21 @@ _NO = frozenset({"0", "false", "no", "off"})
 
 
 class Options:
-    """Reads one target's query; remembers which names were asked for."""
+    """Reads one query; remembers which names were asked for."""
 
-    __slots__ = ("_known", "_prefixes", "_target")
+    __slots__ = ("_known", "_prefixes", "_query", "_shown")
 
-    def __init__(self, target: Target) -> None:
-        """Read *target*'s query."""
-        self._target = target
+    def __init__(self, query: "Mapping[str, str]", shown: str) -> None:
+        """Read *query* of a target; *shown* names it in errors, without secrets."""
+        self._query = query
+        self._shown = shown
         self._known: list[str] = []
         self._prefixes: list[str] = []
 
     def text(self, name: str, default: str = "") -> str:
         """The value as it stands."""
         self._known.append(name)
-        return self._target.query.get(name, default)
+        return self._query.get(name, default)
 
     def flag(self, name: str, *, default: bool) -> bool:
         """A switch: 1, true, yes, on or 0, false, no, off."""
@@ -88,7 +88,7 @@ class Options:
         self._prefixes.append(prefix)
         return {
             name[len(prefix) :]: value
-            for name, value in self._target.query.items()
+            for name, value in self._query.items()
             if name.startswith(prefix) and len(name) > len(prefix)
         }
 
@@ -99,31 +99,31 @@ class Options:
             ConfigError: Names the unknown parameter and the allowed ones.
 
         """
-        for name in self._target.query:
+        for name in self._query:
             if name in self._known or name.startswith(tuple(self._prefixes)):
                 continue
             allowed = sorted({*self._known, *(f"{p}NAME" for p in self._prefixes)})
             raise ConfigError(
-                f"exporters: {self._target} does not know the parameter {name!r}; "
+                f"exporters: {self._shown} does not know the parameter {name!r}; "
                 f"allowed: {', '.join(allowed) or 'none'}",
             )
 
     def refuse(self, name: str, rule: str) -> ConfigError:
         """The error for option *name*; the value is not shown, it may be secret."""
-        return ConfigError(f"exporters: {self._target}: {name} {rule}")
+        return ConfigError(f"exporters: {self._shown}: {name} {rule}")
 
     def _read(
         self, name: str, default: T, convert: "Callable[[str], T]", rule: str
     ) -> T:
         self._known.append(name)
-        text = self._target.query.get(name)
+        text = self._query.get(name)
         if text is None:
             return default
         try:
             return convert(text)
         except ValueError:
             raise ConfigError(
-                f"exporters: {self._target}: {name}={text[:40]!r} {rule}",
+                f"exporters: {self._shown}: {name}={text[:40]!r} {rule}",
             ) from None
 
 

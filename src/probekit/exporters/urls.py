@@ -7,13 +7,10 @@ values of a query: ``repr``, ``str`` and errors hold scheme, hosts and path only
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from probekit.errors import ConfigError
-
-if TYPE_CHECKING:
-    from probekit.exporters.options import Options
+from probekit.exporters.options import Options
 
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*", re.IGNORECASE)
 _HOST = re.compile(r"(?:\[[0-9a-f:.%a-z]+\]|[^\s\[\]:/?#@,]+)", re.IGNORECASE)
@@ -109,11 +106,9 @@ class Target:
             found.append((host.strip("[]"), chosen))
         return tuple(found)
 
-    def options(self) -> "Options":
+    def options(self) -> Options:
         """A reader of the query with typed getters; ask it all, then ``finish``."""
-        from probekit.exporters.options import Options
-
-        return Options(self)
+        return Options(self.query, str(self))
 
 
 def scheme_of(url: str) -> str:

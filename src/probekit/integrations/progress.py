@@ -5,16 +5,29 @@ good as that allows, and the application's code is not called for them.
 """
 
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from probekit.recording.running import LONG_S, Operation, interrupted
 
 if TYPE_CHECKING:
-    from probekit.integrations.wsgi_exchange import Exchange
+    from collections.abc import Mapping
+
     from probekit.model import AttributeValue
+
 
 _WERKZEUG = "werkzeug.request"  # where Werkzeug leaves the request, its route with it
 _ROUTED = frozenset({"path_template", "route", "endpoint"})  # left by ASGI's routers
+
+
+class Exchange(Protocol):
+    """A request as it is recorded, of any framework."""
+
+    began_s: float
+    ended_s: float
+
+    @property
+    def environ(self) -> "Mapping[str, Any]":
+        """As WSGI has it."""
 
 
 def underway(exchange: "Exchange", longest_s: float) -> "Operation | None":

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 EXIT_BUDGET_S = 0.1  # of the 0.3 s that we may add; the rest is the interpreter's own
 _LAST_WORDS_S = 0.1  # for closing, when a flush has used up the time
 _SIDECAR_CHECK_S = 1.0
+_ENDING_S = 0.01  # between two writes for daemon threads that work on at the end
 
 
 class Presence:
@@ -220,14 +221,14 @@ class Presence:
     def attend(self) -> None:
         """The watch has run out: start what should run, or do its work inline."""
         self._belong()
-        if not (self._tainted or self._over):
-            if not (self._awake and self._pump.is_alive):
-                self._awaken()
-            if self._pump.is_alive:  # it starts, or it is late: keep memory bounded
-                self._registry.compact()
-                return
+        if not (self._tainted or self._over or (self._awake and self._pump.is_alive)):
+            self._awaken()
+        if self._pump.is_alive:  # it starts, or is late, or a disk holds it at the end
+            self._registry.compact()
+            return
         self._pump.stroke()
-        self._registry.watch.rest_for(self.settings.flush_interval_s)
+        rest_s = _ENDING_S if self._over else self.settings.flush_interval_s
+        self._registry.watch.rest_for(rest_s)
 
     def write(self, harvest: Harvest) -> None:
         """Write a durable event now.
@@ -302,7 +303,8 @@ class Presence:
     def end(self) -> None:
         """The process ends: write what is left, deliver what the budget allows."""
         self._belong()
-        self._finish(SYSTEM_CLOCK.monotonic_s() + EXIT_BUDGET_S)
+        if self._finish(SYSTEM_CLOCK.monotonic_s() + EXIT_BUDGET_S):
+            self._pump.stroke()  # daemon threads of the application work until the last
 
     def close(self, timeout_s: float, *, wait: bool) -> bool:
         """Stop everything; what is recorded later is held as before ``configure``.
@@ -328,7 +330,8 @@ class Presence:
             self._sidecar.release()
         return delivered
 
-    def _finish(self, by_s: float) -> None:
+    def _finish(self, by_s: float) -> bool:
+        """Write and deliver; whether the disk took what was recorded."""
         self._over = True
         clock = SYSTEM_CLOCK
         # To read our own sources may be slow, and nobody will miss it.
@@ -338,12 +341,15 @@ class Presence:
             leader.join(by_s - clock.monotonic_s())
             self._come_home(homecoming)
         left_s = max(0.0, by_s - clock.monotonic_s())
-        if not self._pump.stop(left_s, self._end_records):
+        is_written = self._pump.stop(left_s, self._end_records)
+        if not is_written:
             notice("end-disk", "the disk does not take what was recorded last")
+        self._registry.watch.rest_for(_ENDING_S)
         leader = self._crew.leader
         if leader is not None:
             leader.finish(by_s)
             leader.join(by_s - clock.monotonic_s())
+        return is_written
 
     def _end_records(self) -> None:
         """After the last write; on the pump's thread, for these wait for the disk."""

@@ -16,13 +16,10 @@ from probekit.clock import SYSTEM_CLOCK, Clock
 from probekit.delivery.wake import is_heard
 from probekit.descriptor import Held
 from probekit.notice import notice
-from probekit.thread import Thread
 
 if TYPE_CHECKING:
     from probekit.settings import Settings
 
-FAREWELL_S = 5.0  # for the last deliveries, once the family is gone
-STANDBY_S = 2.0  # longest wait for office; then somebody else's sidecar serves
 _AGAIN_S = (2.0, 60.0)  # shortest and longest pause between two starts
 _PIPE_BYTES = 60_000  # what a pipe takes without a reader
 _STEPPING_STONE_S = 5.0
@@ -41,7 +38,7 @@ _MAIN = (
     "    if not chunk:os._exit(0)\n"
     "    text+=chunk\n"
     "sys.path[:],settings=json.loads(text)\n"
-    "from probekit.runtime.sidecar import main\n"
+    "from probekit.runtime.family import main\n"
     "main(settings)"
 )
 
@@ -141,38 +138,3 @@ class Sidecar:
         self.release()
         self._pipe = Held.of(writer)
         stone.wait(_STEPPING_STONE_S)
-
-
-def main(text: str) -> None:
-    """Lead and ship until the family is gone; the body of the sidecar.
-
-    Args:
-        text: The settings, as ``Settings.to_json`` wrote them.
-
-    """
-    import signal
-
-    from probekit.delivery.leader import Leader
-    from probekit.runtime.parts import build_exporters, build_office, build_store
-    from probekit.settings import Settings
-
-    settings = Settings.from_json(text)
-    store = build_store(settings, settings.buffer)
-    office = build_office(settings, store, build_exporters(settings.exporters))
-    leader = Leader(
-        office,
-        on_unusable=lambda _error: None,  # the applications find out by themselves
-        give_up_after_s=STANDBY_S,
-    )
-
-    def end(*_: object) -> None:
-        leader.finish(SYSTEM_CLOCK.monotonic_s() + FAREWELL_S)
-
-    def listen() -> None:
-        while os.read(0, 4096):
-            continue
-        end()
-
-    signal.signal(signal.SIGTERM, end)
-    Thread(listen, "probekit-family").start()
-    leader.run()

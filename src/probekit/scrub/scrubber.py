@@ -1,21 +1,16 @@
 """The scrubber: built-in rules first, then the user's, never an exception."""
 
-import re
 from collections.abc import Callable, Iterable, Mapping
 
 from probekit.model import AttributeValue
 from probekit.notice import notice
 from probekit.patience import Patience
-from probekit.scrub import patterns, signs
 from probekit.scrub.address import without_values
-from probekit.scrub.cards import without_cards
 from probekit.scrub.names import is_secret_name, joined
 from probekit.scrub.patterns import REDACTED
+from probekit.scrub.rules import cleaned
 
-TEXT_LIMIT = 65_536
 FAILED = "[not kept: scrubbing failed]"
-_HANGING_LIMIT = 4_096
-_OPENING = re.compile(r"b?\\?[\"']")
 _URL_NAMES = frozenset(
     {"url.full", "url.original", "http.url", "http.target", "url.query"}
 )
@@ -146,14 +141,8 @@ class Scrubber:
         return value
 
     def _cleaned(self, text: str) -> str:
-        if len(text) > TEXT_LIMIT:
-            text = _cut(text)
-        text = self._built_in(text)
-        if self._strict:
-            text = _strictly(text)
-        if self._extra:
-            text = self._by_user(text)
-        return text
+        text = cleaned(text, self._deny, strict=self._strict)
+        return self._by_user(text) if self._extra else text
 
     def _by_user(self, text: str) -> str:
         if not self._patience.allows():
@@ -171,82 +160,5 @@ class Scrubber:
             raise _NotKept from None
         self._patience.worked()
         if self._strict:  # a scrubber may not put back what was taken out
-            text = _strictly(self._built_in(text))
+            text = cleaned(text, self._deny, strict=True)
         return text
-
-    def _built_in(self, text: str) -> str:
-        if signs.named(text):
-            text = self._by_name(text)
-        lower = text.lower()
-        if signs.credentials(lower):
-            text = patterns.BEARER.sub(_keep_name, text)
-            text = patterns.SQL.sub(_keep_name, text)
-        if signs.tokens(text):
-            text = patterns.JWT.sub(REDACTED, text)
-            text = patterns.VENDOR.sub(REDACTED, text)
-            text = patterns.HOOK.sub(REDACTED, text)
-        if "@" in text:
-            text = patterns.MAIL.sub(REDACTED, text)
-        return without_cards(text) if signs.numbers(text) else text
-
-    def _by_name(self, text: str) -> str:
-        if "-----BEGIN" in text:
-            text = patterns.PEM.sub(REDACTED, text)
-        if "://" in text:
-            text = patterns.USERINFO.sub("", text)
-        text = patterns.HEADER.sub(_keep_name, text)
-        text = self._masked(text, patterns.NAME, patterns.VALUE)
-        if "-" in text:
-            text = self._masked(text, patterns.OPTION, patterns.VALUE)
-        if "</" in text:
-            text = self._masked(text, patterns.ELEMENT, patterns.CONTENT)
-        return text
-
-    def _masked(
-        self, text: str, names: "re.Pattern[str]", values: "re.Pattern[str]"
-    ) -> str:
-        kept: list[str] = []
-        done = 0
-        for found in names.finditer(text):
-            if found.start() < done or not self.is_secret(found["name"]):
-                continue
-            value = values.match(text, found.end())
-            if value is not None:
-                opening, closing = _quotes(value[0])
-                kept += [text[done : found.end()], opening, REDACTED, closing]
-                done = value.end()
-        return "".join(kept) + text[done:] if kept else text
-
-
-def _quotes(value: str) -> "tuple[str, str]":
-    """Quotation marks around *value*, so that what was JSON stays JSON."""
-    opening = _OPENING.match(value)
-    if opening is None:
-        return "", ""
-    return opening[0], opening[0].lstrip("b")
-
-
-def _keep_name(found: "re.Match[str]") -> str:
-    return f"{found['name']}{found['gap']}{REDACTED}"
-
-
-def _mask_literal(found: "re.Match[str]") -> str:
-    mark = found[0][0]
-    return f"{mark}{REDACTED}{mark}"
-
-
-def _strictly(text: str) -> str:
-    text = patterns.LITERAL.sub(
-        lambda found: found[0][0] + REDACTED + found[0][0], text
-    )
-    text = patterns.OPAQUE.sub(REDACTED, text)
-    return patterns.NUMBER.sub(REDACTED, text)
-
-
-def _cut(text: str) -> str:
-    """Cut at the limit and drop the word there: half a secret is still one."""
-    kept = text[: TEXT_LIMIT - _HANGING_LIMIT]
-    whole_words = text[len(kept) : TEXT_LIMIT].rsplit(None, 1)
-    if len(whole_words) > 1:
-        kept += whole_words[0]
-    return f"{kept} … [{len(text) - len(kept)} characters cut off]"
