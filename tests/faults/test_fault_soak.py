@@ -94,9 +94,8 @@ def test_a_soak_leaves_nothing_in_memory_and_loses_nothing(
     warm-up holds a stop of the process (long: 8 s) and a receiver that is slow. What
     happened meanwhile is then taken in at once, and memory reaches its high water,
     some MB above that of a quiet machine: interpreters do not give all of it back. A
-    run without the stop shows the same step whenever the machine is busy, as a slope
-    that is none. A second stop, of half the length, comes after the warm-up: it must
-    not raise the line again.
+    second stop, of half the length, comes after the warm-up: it may add a last step,
+    which is none of the slope, and the whole rise since the warm-up has a bound.
     """
     seconds, stopped_s = (900, 8.0) if long_run else (4, 0.2)
     # The C library keeps a heap for each of the host's threads: not what is looked for.
@@ -135,4 +134,5 @@ def test_a_soak_leaves_nothing_in_memory_and_loses_nothing(
     assert done + found["threads"] == tally.counted
     assert growth_mb <= 16
     if long_run:
+        assert growth_mb <= 1
         assert slope <= 1.0, samples
