@@ -69,7 +69,8 @@ PROCESS = {
     ),
     "P13": Row(
         "Records from finalizers, exit hooks, threads that outlive the main one",
-        "No traceback, no hang; what came before our own exit hook is delivered",
+        "No traceback, no hang; what came before our own exit hook is delivered, what "
+        "daemon threads do after it is kept but for 10 ms",
     ),
     "P14": Row(
         "No thread can be started, for a while or for want of memory",

@@ -92,7 +92,7 @@ probekit.flush(10)
 """
 
 
-@pytest.mark.row("P4")
+@pytest.mark.row("P13")
 @pytest.mark.parametrize("state", ["up", "hanging"])
 def test_what_daemon_threads_do_to_the_very_end_is_kept(program, receiver, state):
     """A request may be served while others say farewell, as behind a reloader."""
