@@ -66,8 +66,8 @@ def loop(function):
 
 def once():
     """Milliseconds, bytes a function, and the instrumentation, left in place."""
-    from probekit.recording.modules import Instrumentation
-    from probekit.recording.pattern import checked_rule
+    from probekit.recording.hook.modules import Instrumentation
+    from probekit.recording.hook.pattern import checked_rule
     from probekit.recording.registry import Registry
 
     rule = checked_rule(["synthetic.*"], (), None, properties=False, dunders=False)
@@ -102,8 +102,8 @@ LIBRARY = ("asyncio.*", "email.*", "http.*", "unittest.*", "urllib.*", "xml.*")
 
 def library():
     """CPU milliseconds for 1,000 functions of the standard library, few alike."""
-    from probekit.recording.modules import Instrumentation
-    from probekit.recording.pattern import checked_rule
+    from probekit.recording.hook.modules import Instrumentation
+    from probekit.recording.hook.pattern import checked_rule
     from probekit.recording.registry import Registry
 
     for name in ("asyncio", "email.policy", "http.cookiejar", "unittest.mock"):
@@ -123,8 +123,8 @@ def library():
 
 def calls(twins):
     """Nanoseconds over the bare call: woven, hot; and of two clock reads."""
-    from probekit.recording.modules import Instrumentation
-    from probekit.recording.pattern import checked_rule
+    from probekit.recording.hook.modules import Instrumentation
+    from probekit.recording.hook.pattern import checked_rule
     from probekit.recording.registry import Registry
 
     registry = Registry()

@@ -23,11 +23,11 @@ from time import perf_counter, perf_counter_ns
 from table import Row, Table
 from turns import rounds
 
+from probekit.recording.functions.outcome import FUNCTION_DURATION
+from probekit.recording.hook.modules import Instrumentation
+from probekit.recording.hook.pattern import checked_rule
 from probekit.recording.instrument import Instrument
 from probekit.recording.instruments import Counter, count, instrument
-from probekit.recording.modules import Instrumentation
-from probekit.recording.outcome import FUNCTION_DURATION
-from probekit.recording.pattern import checked_rule
 from probekit.recording.probe import Wish
 from probekit.recording.registry import REGISTRY, Registry
 

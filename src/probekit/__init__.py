@@ -47,16 +47,16 @@ if TYPE_CHECKING:
     from probekit.recording.doors import suppress as suppress
     from probekit.recording.events import event as event
     from probekit.recording.events import record_exception as record_exception
+    from probekit.recording.functions.timer import timer as timer
+    from probekit.recording.hook.modules import instrument as instrument
+    from probekit.recording.hook.modules import uninstrument as uninstrument
     from probekit.recording.instruments import count as count
     from probekit.recording.instruments import counter as counter
     from probekit.recording.instruments import gauge as gauge
     from probekit.recording.instruments import histogram as histogram
     from probekit.recording.instruments import up_down_counter as up_down_counter
-    from probekit.recording.job import job as job
-    from probekit.recording.modules import instrument as instrument
-    from probekit.recording.modules import uninstrument as uninstrument
     from probekit.recording.probe import probe as probe
-    from probekit.recording.timer import timer as timer
+    from probekit.recording.underway.job import job as job
     from probekit.runtime import Client as Client
     from probekit.runtime import Status as Status
     from probekit.runtime import configure as configure
@@ -67,8 +67,8 @@ if TYPE_CHECKING:
 # Name -> module that has it; a module under its own name is the module itself.
 _HOMES = {
     "probe": "recording.probe",
-    "timer": "recording.timer",
-    "job": "recording.job",
+    "timer": "recording.functions.timer",
+    "job": "recording.underway.job",
     "counter": "recording.instruments",
     "up_down_counter": "recording.instruments",
     "gauge": "recording.instruments",
@@ -84,8 +84,8 @@ _HOMES = {
     "status": "runtime",
     "Client": "runtime",
     "Status": "runtime",
-    "instrument": "recording.modules",
-    "uninstrument": "recording.modules",
+    "instrument": "recording.hook.modules",
+    "uninstrument": "recording.hook.modules",
     "instrument_libraries": "integrations.libraries",
     "exporters": "",
     "ProbekitError": "errors",

@@ -135,7 +135,7 @@ def test_every_reason_of_a_loss_is_documented():
     code = "".join(
         path.read_text(encoding="utf-8")
         for room in ("recording", "buffer", "delivery")
-        for path in SOURCE.glob(f"{room}/*.py")
+        for path in SOURCE.glob(f"{room}/**/*.py")
     )
     calls = r'(?:loss|lose|add)\(\s*(?:"\w+"|signal), "([a-z_]+)"'
     used = set(re.findall(calls, code))

@@ -17,10 +17,10 @@ import pytest
 
 from probekit.naming import NAME_LIMIT, VALUE_LIMIT
 from probekit.recording.events import record_error, record_event
+from probekit.recording.functions.timer import Timer
 from probekit.recording.instruments import Counter, Gauge, Histogram
 from probekit.recording.probe import Wish
 from probekit.recording.registry import Registry
-from probekit.recording.timer import Timer
 from probekit.scrub import Scrubber
 
 pytestmark = pytest.mark.faults

@@ -7,7 +7,7 @@ import time
 import pytest
 from faultsoak import Tally, slope_per_hour
 
-pytestmark = [pytest.mark.e2e, pytest.mark.faults]
+pytestmark = [pytest.mark.e2e, pytest.mark.faults, pytest.mark.alone]
 
 SOAK = """
 import gc, json

@@ -6,8 +6,8 @@ import textwrap
 
 import pytest
 
-from probekit.recording.modules import Instrumentation
-from probekit.recording.pattern import checked_rule
+from probekit.recording.hook.modules import Instrumentation
+from probekit.recording.hook.pattern import checked_rule
 from probekit.recording.registry import Registry
 from probekit.recording.weave import weaver
 

@@ -12,7 +12,7 @@ from probekit.buffer.read_only import open_reader
 from probekit.buffer.store import Store
 from probekit.clock import SYSTEM_CLOCK
 from probekit.histogram import Histogram
-from probekit.recording.sampled import scaled
+from probekit.recording.functions.sampled import scaled
 from probekit.recording.weave import weaver
 from probekit.recording.woven import Tally, is_woven
 

@@ -12,9 +12,9 @@ import pytest
 
 import probekit
 from probekit.errors import ConfigError
-from probekit.recording import modules
-from probekit.recording.discovery import functions_of
-from probekit.recording.modules import names_of
+from probekit.recording.hook import modules
+from probekit.recording.hook.discovery import functions_of
+from probekit.recording.hook.modules import names_of
 from probekit.recording.probe import Wish
 from probekit.recording.weave import weaver
 from probekit.recording.woven import is_woven

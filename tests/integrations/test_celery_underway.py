@@ -7,7 +7,7 @@ import pytest
 import needs
 from probekit.integrations import libraries
 from probekit.recording.registry import REGISTRY
-from probekit.recording.running import UNDERWAY, long_underway
+from probekit.recording.underway.running import UNDERWAY, long_underway
 
 pytestmark = pytest.mark.backend
 

@@ -9,7 +9,7 @@ from probekit.integrations import ledger
 from probekit.integrations.ledger import LEDGER
 from probekit.integrations.wsgi_exchange import KEY, Exchange
 from probekit.recording.registry import REGISTRY
-from probekit.recording.running import UNDERWAY
+from probekit.recording.underway.running import UNDERWAY
 
 
 class Environ(dict):

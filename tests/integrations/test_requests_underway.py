@@ -16,7 +16,7 @@ from probekit.integrations.asgi import ProbekitMiddleware as AsgiMiddleware
 from probekit.integrations.flask import Probekit
 from probekit.integrations.wsgi import ProbekitMiddleware as WsgiMiddleware
 from probekit.recording.registry import REGISTRY
-from probekit.recording.running import UNDERWAY
+from probekit.recording.underway.running import UNDERWAY
 from probekit.runtime.heartbeat import long_operations
 
 

@@ -3,8 +3,8 @@
 import pytest
 
 import probekit
-from probekit.recording import counted
 from probekit.recording import probe as probes
+from probekit.recording.functions import counted
 from probekit.recording.probe import Wish
 from probekit.recording.registry import Registry
 from probekit.recording.weave.weaver import CAN_WEAVE

@@ -5,6 +5,7 @@ import logging
 import pytest
 
 from probekit.notice import _last_told_s
+from probekit.recording.functions.outcome import FUNCTION_DURATION
 from probekit.recording.instruments import (
     Counter,
     Gauge,
@@ -12,7 +13,6 @@ from probekit.recording.instruments import (
     UpDownCounter,
     instrument,
 )
-from probekit.recording.outcome import FUNCTION_DURATION
 
 OVERFLOW = (("otel.metric.overflow", True),)
 

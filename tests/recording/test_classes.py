@@ -11,7 +11,7 @@ from collections import namedtuple
 import pytest
 
 import probekit
-from probekit.recording.wrapper import is_wrapper
+from probekit.recording.functions.wrapper import is_wrapper
 
 DECORATED = """
 import contextlib, functools

@@ -5,11 +5,15 @@ import gc
 import sys
 import threading
 import weakref
+from pathlib import Path
 
 import pytest
 
+import probekit
+from probekit.recording.errors import problems
+from probekit.recording.errors.group import BURST
+from probekit.recording.errors.stack import Place
 from probekit.recording.events import record_error
-from probekit.recording.group import BURST
 
 
 class ShopError(Exception):
@@ -403,6 +407,20 @@ def test_causes_are_in_the_stack(registry, drained):
     assert text.index("first") < text.index("direct cause") < text.index("second")
 
 
+@pytest.mark.parametrize(
+    "file, is_application",
+    [
+        (probekit.__file__, False),
+        (problems.__file__, False),
+        (f"{Path(probekit.__file__).parent}_shop/basket.py", True),
+        (threading.__file__, False),
+        ("/srv/shop/basket.py", True),
+    ],
+)
+def test_whose_a_frame_is(file, is_application):
+    assert is_application == Place(file, 1, "m", "f").is_application
+
+
 def test_nonsense_instead_of_an_exception_is_counted_as_lost(registry, drained):
     """It does not raise."""
     record_error(registry, "not an exception")
@@ -412,7 +430,7 @@ def test_nonsense_instead_of_an_exception_is_counted_as_lost(registry, drained):
 
 def test_too_many_problems_are_counted_as_lost(registry, drained, monkeypatch):
     """And after the next harvest there is room again."""
-    monkeypatch.setattr("probekit.recording.problems.GROUPS_LIMIT", 3)
+    monkeypatch.setattr("probekit.recording.errors.problems.GROUPS_LIMIT", 3)
     for round_ in range(2):
         for number in range(5):
             record_error(registry, type(f"E{round_}{number}", (Exception,), {})("x"))

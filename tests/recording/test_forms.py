@@ -9,10 +9,10 @@ import pytest
 
 import probekit
 from probekit.errors import BadName, ConfigError, ProbekitError
+from probekit.recording.functions.outcome import FUNCTION_DURATION
+from probekit.recording.functions.timer import Timer
 from probekit.recording.instruments import Histogram, instrument
-from probekit.recording.outcome import FUNCTION_DURATION
 from probekit.recording.probe import Wish
-from probekit.recording.timer import Timer
 from probekit.recording.weave.weaver import CAN_WEAVE
 from probekit.recording.woven import Witness
 

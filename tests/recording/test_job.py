@@ -192,8 +192,8 @@ def test_a_fault_of_ours_does_not_reach_the_job(monkeypatch):
     def fall(*_arguments, **_options):
         raise RuntimeError
 
-    monkeypatch.setattr("probekit.recording.job.histogram", fall)
-    monkeypatch.setattr("probekit.recording.job.up_down_counter", fall)
+    monkeypatch.setattr("probekit.recording.underway.job.histogram", fall)
+    monkeypatch.setattr("probekit.recording.underway.job.up_down_counter", fall)
     with probekit.job("nightly"):
         done = True
 

@@ -9,14 +9,14 @@ from time import perf_counter
 import pytest
 
 import probekit
-from probekit.recording.calls import long_calls, stack_of
-from probekit.recording.running import (
+from probekit.recording.template import FILENAME
+from probekit.recording.underway.calls import long_calls, stack_of
+from probekit.recording.underway.running import (
     UNDERWAY,
     Operation,
     interrupted,
     long_underway,
 )
-from probekit.recording.template import FILENAME
 from probekit.recording.weave.shroud import shroud
 from probekit.recording.weave.strands import Strands
 
@@ -212,7 +212,7 @@ def test_what_cannot_be_described_hides_nothing_else():
 
 def test_entries_that_nobody_ends_are_bounded(monkeypatch):
     """A server that forgets its requests must not fill the memory with them."""
-    monkeypatch.setattr("probekit.recording.running.KEPT", 1)
+    monkeypatch.setattr("probekit.recording.underway.running.KEPT", 1)
     entries = [probekit.job("a"), probekit.job("b")]
     UNDERWAY.update(entries)
 

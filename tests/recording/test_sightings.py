@@ -9,11 +9,11 @@ from time import perf_counter
 import pytest
 
 import probekit
-from probekit.recording.calls import long_calls
-from probekit.recording.coroutines import waiting_calls
+from probekit.recording.functions.stitch import Stitch
 from probekit.recording.probe import Wish
-from probekit.recording.sightings import Sightings
-from probekit.recording.stitch import Stitch
+from probekit.recording.underway.calls import long_calls
+from probekit.recording.underway.coroutines import waiting_calls
+from probekit.recording.underway.sightings import Sightings
 from probekit.recording.weave.weaver import CAN_WEAVE
 
 wrapped = probekit.probe(span=True)  # a wrapper stands around it, and tells its start
@@ -359,13 +359,13 @@ def test_among_too_many_tasks_none_is_looked_at(looks, monkeypatch):
 
     with Loop(fetch):
         assert ["fetch"] == looks.names()
-        monkeypatch.setattr("probekit.recording.coroutines.TASKS", 0)
+        monkeypatch.setattr("probekit.recording.underway.coroutines.TASKS", 0)
         assert [] == looks.look()
 
 
 @woven
 def test_nobody_is_remembered_beyond_the_limit(looks, weave, monkeypatch):
-    monkeypatch.setattr("probekit.recording.sightings.MOST", 0)
+    monkeypatch.setattr("probekit.recording.underway.sightings.MOST", 0)
 
     @weave
     def charge(thread):

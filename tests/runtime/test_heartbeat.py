@@ -12,7 +12,7 @@ import pytest
 import probekit
 from probekit.buffer.journal import segment_files
 from probekit.recording.registry import REGISTRY
-from probekit.recording.running import MOST
+from probekit.recording.underway.running import MOST
 from probekit.runtime.heartbeat import Heartbeat, long_operations
 
 

@@ -94,7 +94,7 @@ def check(options: Mapping[str, Any]) -> None:
 
     """
     from probekit.exporters import build
-    from probekit.recording.pattern import checked_rule
+    from probekit.recording.hook.pattern import checked_rule
     from probekit.settings import load
 
     checked_rule(options["instrument"], (), None, properties=False, dunders=False)

@@ -17,8 +17,8 @@ from probekit.model import AttributeValue
 from probekit.notice import notice
 from probekit.recording.instruments import histogram
 from probekit.recording.registry import REGISTRY
-from probekit.recording.running import UNDERWAY
 from probekit.recording.seams import CallSpan
+from probekit.recording.underway.running import UNDERWAY
 
 # Every application has a few microseconds of its own left after the answer; from here
 # on it is work: a background task, a dependency that is torn down.

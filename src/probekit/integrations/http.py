@@ -13,11 +13,11 @@ from typing import TypeAlias
 from probekit.errors import ConfigError
 from probekit.model import AttributeValue
 from probekit.recording.attributes import type_name
+from probekit.recording.errors.seen import is_recorded
 from probekit.recording.events import record_error
 from probekit.recording.handle import Handle
 from probekit.recording.instruments import histogram, up_down_counter
 from probekit.recording.registry import REGISTRY
-from probekit.recording.seen import is_recorded
 
 METHODS = frozenset(
     {

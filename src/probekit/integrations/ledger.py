@@ -15,7 +15,7 @@ from probekit.model import Harvest, Series
 from probekit.notice import notice
 from probekit.recording.handle import Handle, Invalid
 from probekit.recording.registry import REGISTRY, Registry
-from probekit.recording.running import UNDERWAY
+from probekit.recording.underway.running import UNDERWAY
 
 OPEN_LIMIT = 20_000  # requests under way that are remembered
 _SHARE = 10  # values that a fold takes in the time of one record

@@ -7,7 +7,7 @@ good as that allows, and the application's code is not called for them.
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Protocol
 
-from probekit.recording.running import LONG_S, Operation, interrupted
+from probekit.recording.underway.running import LONG_S, Operation, interrupted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

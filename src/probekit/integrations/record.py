@@ -3,7 +3,7 @@
 from typing import Any
 
 from probekit.integrations.http import Answer
-from probekit.recording.running import Underway
+from probekit.recording.underway.running import Underway
 
 GONE: "dict[str, Any]" = {}  # the environ of requests that are over
 

@@ -3,8 +3,8 @@
 from probekit.hints import TYPE_CHECKING, TypeAlias
 from probekit.notice import notice
 from probekit.recorded import Event
-from probekit.recording.group import Sample
-from probekit.recording.stack import text_of
+from probekit.recording.errors.group import Sample
+from probekit.recording.errors.stack import text_of
 
 if TYPE_CHECKING:
     from probekit.model import Harvest, Span

@@ -10,13 +10,17 @@ from probekit.hints import TYPE_CHECKING, Any, TypeVar, overload
 from probekit.naming import checked_name
 from probekit.notice import notice
 from probekit.recording.attributes import clean, type_name
+from probekit.recording.functions.outcome import (
+    FUNCTION_DURATION,
+    FUNCTION_SETS_LIMIT,
+    Outcome,
+)
+from probekit.recording.functions.woven_twin import can_be_woven, timed_twin
+from probekit.recording.functions.wrapper import Closer, Opener, timed
 from probekit.recording.instruments import Histogram, instrument
-from probekit.recording.outcome import FUNCTION_DURATION, FUNCTION_SETS_LIMIT, Outcome
 from probekit.recording.quiet import is_disabled
 from probekit.recording.registry import REGISTRY, Registry
 from probekit.recording.twins import twin_of
-from probekit.recording.woven_twin import can_be_woven, timed_twin
-from probekit.recording.wrapper import Closer, Opener, timed
 
 if TYPE_CHECKING:
     from probekit.recording.seams import OpenSpan
@@ -78,7 +82,7 @@ class Wish:
 
         """
         # What instrument() times already is timed by the probe alone from here on.
-        modules = sys.modules.get("probekit.recording.modules")
+        modules = sys.modules.get("probekit.recording.hook.modules")
         if modules is not None and isinstance(target, FunctionType):
             modules.INSTRUMENTATION.release(target)
         if self._is_granted(target):
@@ -107,7 +111,7 @@ class Wish:
     def _function(self, function: Callable[..., Any]) -> FunctionType:
         name = self.name or name_of(function)
         if self.counted:
-            from probekit.recording.counted import counted
+            from probekit.recording.functions.counted import counted
 
             return counted(function, name, self.attributes, self.registry)
         own = self.name is None and not self.attributes
@@ -138,7 +142,7 @@ class Wish:
         They are found as ``instrument`` finds a module's. A method that stands in the
         class is exchanged for its twin; what a decorator hides is woven where it is.
         """
-        from probekit.recording.discovery import members_of_class
+        from probekit.recording.hook.discovery import members_of_class
 
         for each in members_of_class(cls, properties=False):
             for function in each.functions:
@@ -156,7 +160,7 @@ class Wish:
 
     def sew(self, function: FunctionType) -> None:
         """Put the timing into *function*, which a decorator has hidden in an object."""
-        from probekit.recording.modules import INSTRUMENTATION, Instrumentation
+        from probekit.recording.hook.modules import INSTRUMENTATION, Instrumentation
 
         name = self.name or name_of(function)
         if self.counted:

@@ -17,10 +17,10 @@ from probekit.notice import notice
 from probekit.observer import Observe, SeriesTable
 from probekit.recorded import Series, Signal
 from probekit.recording.allowance import Allowance
+from probekit.recording.errors.problems import Problems
 from probekit.recording.finish import Queued, QueuedSpan
 from probekit.recording.handle import Handle, make_handle
 from probekit.recording.observers import Observers
-from probekit.recording.problems import Problems
 from probekit.recording.queue import Losses, Queue
 from probekit.recording.quiet import Suppression, is_disabled, suppressed
 from probekit.recording.reaper import Reaper

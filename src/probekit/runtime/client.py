@@ -135,7 +135,7 @@ def configure(
         alerts=alerts,
     )
     if settings.instrument:
-        from probekit.recording.modules import instrument
+        from probekit.recording.hook.modules import instrument
 
         instrument(*settings.instrument)
     with _own_lock():

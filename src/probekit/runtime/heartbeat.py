@@ -16,10 +16,10 @@ from probekit.buffer.journal.lastwords import LastWords
 from probekit.clock import SYSTEM_CLOCK, Clock
 from probekit.model import SEVERITY_ERROR, AttributeValue, Event
 from probekit.notice import notice
-from probekit.recording.calls import long_calls
-from probekit.recording.coroutines import waiting_calls
 from probekit.recording.finish import finished
-from probekit.recording.running import (
+from probekit.recording.underway.calls import long_calls
+from probekit.recording.underway.coroutines import waiting_calls
+from probekit.recording.underway.running import (
     EVENT,
     MOST,
     UNDERWAY,
@@ -27,7 +27,7 @@ from probekit.recording.running import (
     described,
     long_underway,
 )
-from probekit.recording.sightings import Sightings
+from probekit.recording.underway.sightings import Sightings
 
 if TYPE_CHECKING:
     from probekit.recording.registry import Registry

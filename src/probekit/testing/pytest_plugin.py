@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import pytest
 
 from probekit.model import Harvest, Problem
-from probekit.recording.modules import INSTRUMENTATION, instrument, uninstrument
+from probekit.recording.hook.modules import INSTRUMENTATION, instrument, uninstrument
 from probekit.recording.registry import REGISTRY, Registry
 
 

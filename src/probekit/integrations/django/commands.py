@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from probekit.recording.job import job
+from probekit.recording.underway.job import job
 
 # They run for as long as somebody wants them to.
 SERVING = frozenset(

@@ -31,8 +31,8 @@ from probekit.recording import instruments
 from probekit.recording.events import record_error
 from probekit.recording.quiet import suppressed
 from probekit.recording.registry import REGISTRY
-from probekit.recording.running import UNDERWAY, Operation
 from probekit.recording.seams import CallSpan
+from probekit.recording.underway.running import UNDERWAY, Operation
 
 SENT_HEADER = "probekit_sent_unix_ns"
 _TRACE_HEADERS = ("traceparent", "tracestate", "baggage")

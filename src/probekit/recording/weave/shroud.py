@@ -13,11 +13,11 @@ from probekit.recording.template import (
     FILENAME,
     Shape,
     arguments_of,
+    flavour_of_code,
     parameters_of,
     shape_of_code,
 )
 from probekit.recording.weave.strands import Strands
-from probekit.recording.wrapper import flavour_of
 
 _MARK = "\0probekit "
 _TEXT = """\
@@ -62,7 +62,7 @@ def shroud(function: FunctionType, code: CodeType, strands: Strands) -> CodeType
         ValueError: It is an async generator, or hot.
 
     """
-    flavour = flavour_of(function)
+    flavour = flavour_of_code(code)
     if flavour not in _CALLS or strands.tick is not None:
         raise ValueError(f"{flavour}s cannot be timed on this interpreter")
     namespace, cells = function.__globals__, function.__closure__

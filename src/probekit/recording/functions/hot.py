@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from time import perf_counter
 
 from probekit.notice import notice
-from probekit.recording.stitch import Stitch
+from probekit.recording.functions.stitch import Stitch
 from probekit.recording.watch import Watch
 
 HOT_PER_S = 20_000.0

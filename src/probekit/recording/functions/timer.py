@@ -6,11 +6,11 @@ from types import TracebackType
 from typing import Any, ParamSpec, TypeVar
 
 from probekit.recording.attributes import clean, type_name
+from probekit.recording.functions.outcome import Outcome
+from probekit.recording.functions.wrapper import timed
 from probekit.recording.instruments import Histogram, instrument
-from probekit.recording.outcome import Outcome
 from probekit.recording.quiet import is_disabled
 from probekit.recording.registry import REGISTRY, Registry
-from probekit.recording.wrapper import timed
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -13,12 +13,18 @@ from heapq import nsmallest
 from types import CoroutineType, FrameType
 from typing import TYPE_CHECKING, Any
 
-from probekit.recording.calls import INTEGRATIONS, call_of, can_look, served_by, told
-from probekit.recording.running import LONG_S, MOST, UNDERWAY, Operation
-from probekit.recording.sightings import Sightings, Suspended, frame_of
+from probekit.recording.underway.calls import (
+    INTEGRATIONS,
+    call_of,
+    can_look,
+    served_by,
+    told,
+)
+from probekit.recording.underway.running import LONG_S, MOST, UNDERWAY, Operation
+from probekit.recording.underway.sightings import Sightings, Suspended, frame_of
 
 if TYPE_CHECKING:
-    from probekit.recording.stitch import Stitch
+    from probekit.recording.functions.stitch import Stitch
 
 TASKS = 1_000  # with more of them none is looked at: the look would be felt
 DEPTH = 50  # coroutines of one task

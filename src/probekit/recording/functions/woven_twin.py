@@ -8,11 +8,11 @@ import functools
 from types import CodeType, FunctionType
 
 from probekit.hints import TYPE_CHECKING, Any
+from probekit.recording.functions.stitch import Stitch
+from probekit.recording.functions.wrapper import is_wrapper
 from probekit.recording.registry import Registry
-from probekit.recording.stitch import Stitch
 from probekit.recording.weave import can_weave
 from probekit.recording.woven import is_woven
-from probekit.recording.wrapper import is_wrapper
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -14,7 +14,7 @@ from types import CodeType, FunctionType, coroutine
 from probekit.hints import Any, TypeAlias
 from probekit.notice import notice
 from probekit.recording.attributes import type_name
-from probekit.recording.outcome import Outcome, raised
+from probekit.recording.functions.outcome import Outcome, raised
 from probekit.recording.template import (
     COROUTINE,
     FILENAME,

@@ -7,8 +7,8 @@ from time import perf_counter
 from probekit.hints import Any, Protocol
 from probekit.patience import Patience
 from probekit.recording.attributes import type_name
+from probekit.recording.errors.problems import Trie
 from probekit.recording.instrument import Instrument
-from probekit.recording.problems import Trie
 from probekit.recording.registry import Registry
 
 FUNCTION_DURATION = "probekit.function.duration"

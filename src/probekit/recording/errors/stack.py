@@ -19,7 +19,11 @@ WALK_LIMIT = 2000  # frames looked at
 TEXT_LIMIT = 16_384
 
 _STDLIB = os.path.dirname(os.__file__)  # noqa: PTH120 - no Path on the recording path
-_OURS = os.path.dirname(os.path.dirname(__file__))  # noqa: PTH120
+# Where probekit lies: frames in there are none of the application's.
+OURS = os.path.join(  # noqa: PTH118
+    os.path.dirname(os.path.dirname(os.path.dirname(__file__))),  # noqa: PTH120
+    "",
+)
 _INSTALLED = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
 _CAUSE = "\nThe above exception was the direct cause of the following exception:\n\n"
 _CONTEXT = "\nDuring handling of the above exception, another exception occurred:\n\n"
@@ -44,7 +48,7 @@ class Place(NamedTuple):
     def is_application(self) -> bool:
         """Whether this is neither standard library, nor installed, nor probekit."""
         file = self.file
-        if file.startswith(_OURS) or any(part in file for part in _INSTALLED):
+        if file.startswith(OURS) or any(part in file for part in _INSTALLED):
             return False
         return not file.startswith((_STDLIB, "<frozen", "<probekit"))
 

@@ -15,13 +15,13 @@ from probekit.errors import ConfigError
 from probekit.naming import VALUE_LIMIT
 from probekit.notice import notice
 from probekit.recording.attributes import clean, encodable, type_name
+from probekit.recording.errors.seen import forget_mark, is_recorded, mark_recorded
 from probekit.recording.events import record_error
 from probekit.recording.instruments import gauge, histogram, up_down_counter
 from probekit.recording.quiet import is_disabled
 from probekit.recording.registry import REGISTRY
-from probekit.recording.running import UNDERWAY, Operation
 from probekit.recording.seams import CallSpan
-from probekit.recording.seen import forget_mark, is_recorded, mark_recorded
+from probekit.recording.underway.running import UNDERWAY, Operation
 
 NAME_ATTRIBUTE = "probekit.job.name"
 

@@ -15,16 +15,16 @@ from types import FunctionType
 from probekit.hints import TYPE_CHECKING, Any
 from probekit.notice import notice
 from probekit.recorded import AttributeValue, Series
+from probekit.recording.functions.outcome import FUNCTION_SETS_LIMIT, Outcome
+from probekit.recording.functions.stitch import FAILING
+from probekit.recording.functions.woven_twin import can_be_woven, copied
+from probekit.recording.functions.wrapper import timed
 from probekit.recording.handle import Handle, Invalid, SumHandle
 from probekit.recording.instruments import Counter, instrument
-from probekit.recording.outcome import FUNCTION_SETS_LIMIT, Outcome
 from probekit.recording.registry import Registry
-from probekit.recording.stitch import FAILING
 from probekit.recording.weave.strands import Strands
 from probekit.recording.weave.weaver import weave
 from probekit.recording.woven import Witness
-from probekit.recording.woven_twin import can_be_woven, copied
-from probekit.recording.wrapper import timed
 
 if TYPE_CHECKING:
     from probekit.model import Harvest

@@ -6,7 +6,7 @@ frame in the traceback; other places, which have no frame there, say so here.
 
 from contextvars import ContextVar
 
-from probekit.recording.stack import WALK_LIMIT
+from probekit.recording.errors.stack import WALK_LIMIT
 from probekit.recording.template import FILENAME
 from probekit.recording.woven import is_woven
 

@@ -13,14 +13,14 @@ from types import FunctionType, ModuleType
 from typing import Any
 
 from probekit.notice import notice
-from probekit.recording.discovery import functions_of, is_instrumented
-from probekit.recording.hot import Thermostat
-from probekit.recording.importhook import PatternFinder
-from probekit.recording.kept import kept_codes
-from probekit.recording.pattern import Rule, checked_rule
+from probekit.recording.functions.hot import Thermostat
+from probekit.recording.functions.stitch import Stitch
+from probekit.recording.hook.discovery import functions_of, is_instrumented
+from probekit.recording.hook.importhook import PatternFinder
+from probekit.recording.hook.kept import kept_codes
+from probekit.recording.hook.pattern import Rule, checked_rule
 from probekit.recording.quiet import is_disabled
 from probekit.recording.registry import REGISTRY, Registry
-from probekit.recording.stitch import Stitch
 from probekit.recording.woven import witness_of
 
 

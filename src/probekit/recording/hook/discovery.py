@@ -17,9 +17,9 @@ from functools import cached_property, partial, partialmethod, singledispatchmet
 from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
 from typing import Any, NamedTuple, cast
 
+from probekit.recording.functions.wrapper import is_wrapper
 from probekit.recording.twins import twin_of
 from probekit.recording.woven import is_woven
-from probekit.recording.wrapper import is_wrapper
 
 _STEPS = 4  # from a module's name to a function inside an object it holds
 _LOOKS = 300  # objects looked at behind one name

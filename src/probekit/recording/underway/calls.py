@@ -11,13 +11,11 @@ import sys
 import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from pathlib import Path
 from types import CodeType, FrameType
 from typing import TYPE_CHECKING, Any, Protocol
 
-from probekit.recording.outcome import Outcome
-from probekit.recording.running import LONG_S, UNDERWAY, Operation
-from probekit.recording.sightings import Sightings, stitch_of
+from probekit.recording.errors.stack import OURS
+from probekit.recording.functions.outcome import Outcome
 from probekit.recording.template import (
     ASYNC_GENERATOR,
     COROUTINE,
@@ -25,16 +23,17 @@ from probekit.recording.template import (
     GENERATOR,
     PREFIX,
 )
+from probekit.recording.underway.running import LONG_S, UNDERWAY, Operation
+from probekit.recording.underway.sightings import Sightings, stitch_of
 
 if TYPE_CHECKING:
-    from probekit.recording.stitch import Stitch
+    from probekit.recording.functions.stitch import Stitch
 
 DEPTH = 200  # frames of one thread that are looked at
 SHOWN = 12  # of them, innermost, that are told
 THREADS = 200
 _STARTED = re.compile(f"{PREFIX}_*_t0")
-_OURS = str(Path(__file__).parent.parent)
-INTEGRATIONS = str(Path(_OURS, "integrations"))
+INTEGRATIONS = f"{OURS}integrations"
 
 
 def long_calls(
@@ -204,7 +203,7 @@ def told(frames: "Iterable[FrameType]") -> str:
     lines: list[str] = []
     for frame in frames:
         code = frame.f_code
-        if code.co_filename != FILENAME and not code.co_filename.startswith(_OURS):
+        if code.co_filename != FILENAME and not code.co_filename.startswith(OURS):
             where = f"{code.co_filename}:{frame.f_lineno}"
             lines.append(f"{where} in {_name_of(code)}")
         if len(lines) == SHOWN:

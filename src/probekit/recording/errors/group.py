@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from time import perf_counter
 
 from probekit.hints import TYPE_CHECKING, Any, NamedTuple
-from probekit.recording.stack import Trail, text_of
+from probekit.recording.errors.stack import Trail, text_of
 from probekit.recording.thrift import SPARING_S
 
 if TYPE_CHECKING:

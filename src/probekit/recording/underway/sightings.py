@@ -19,8 +19,8 @@ from weakref import ref
 from probekit.recording.woven import is_woven, witness_of
 
 if TYPE_CHECKING:
+    from probekit.recording.functions.stitch import Stitch
     from probekit.recording.registry import Registry
-    from probekit.recording.stitch import Stitch
 
 MOST = 1_000  # calls that are remembered from one look to the next
 _THREADS = 200  # whose rest is looked at; 10 µs each
@@ -188,7 +188,7 @@ def stitch_of(code: CodeType) -> "Stitch | None":
     if not is_woven(code):
         return None
     # Loaded, for there is woven code; and too heavy for who has none.
-    from probekit.recording.stitch import Stitch
+    from probekit.recording.functions.stitch import Stitch
 
     witness = witness_of(code)
     return witness if isinstance(witness, Stitch) else None

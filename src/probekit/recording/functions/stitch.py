@@ -15,15 +15,19 @@ from probekit.hints import TYPE_CHECKING, Any
 from probekit.notice import notice
 from probekit.observer import frozen
 from probekit.recorded import Series
+from probekit.recording.functions.outcome import (
+    FUNCTION_DURATION,
+    FUNCTION_SETS_LIMIT,
+    Outcome,
+)
 from probekit.recording.instruments import Histogram, instrument
-from probekit.recording.outcome import FUNCTION_DURATION, FUNCTION_SETS_LIMIT, Outcome
 from probekit.recording.weave import Strands, can_weave, exchange, timed_code
 from probekit.recording.weave.strands import TIMED_EVERY
 from probekit.recording.woven import Gate, Witness
 
 if TYPE_CHECKING:
-    from probekit.recording.problems import Trie
-    from probekit.recording.sampled import SampledHandle
+    from probekit.recording.errors.problems import Trie
+    from probekit.recording.functions.sampled import SampledHandle
 
 TIMED_EVERY_ATTRIBUTE = "probekit.timed_every"
 _NONE: Mapping[str, Any] = MappingProxyType({})
@@ -327,7 +331,7 @@ class Stitch(Witness):
 
     def _warm(self) -> "Hot | None":
         """Make the hot series; None when there are too many series already."""
-        from probekit.recording.sampled import SampledHandle
+        from probekit.recording.functions.sampled import SampledHandle
 
         registry, attributes = self._gate.registry, self._hot_attributes
         series = Series(

@@ -11,8 +11,8 @@ from time import perf_counter
 from probekit.hints import TYPE_CHECKING, Any, TypeAlias
 from probekit.notice import notice
 from probekit.recording.attributes import type_name
-from probekit.recording.group import Group, Sample
-from probekit.recording.stack import (
+from probekit.recording.errors.group import Group, Sample
+from probekit.recording.errors.stack import (
     WALK_LIMIT,
     culprit_of,
     places_of,
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from types import CodeType, FrameType, TracebackType
 
     from probekit.model import Harvest
-    from probekit.recording.outcome import Outcome
+    from probekit.recording.functions.outcome import Outcome
     from probekit.recording.registry import Registry
 
 GROUPS_LIMIT = 1000

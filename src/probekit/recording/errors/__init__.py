@@ -1,0 +1,1 @@
+"""Errors: grouped by type and place, counted exactly, sampled sparingly."""

@@ -1,0 +1,1 @@
+"""Functions that are timed or counted: the decorator, their twins, their outcomes."""

@@ -1,0 +1,1 @@
+"""Whole modules: which functions they have, and when they are imported."""

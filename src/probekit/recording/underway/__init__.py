@@ -1,0 +1,1 @@
+"""What has begun and not ended: requests, jobs, calls and waiting coroutines."""
