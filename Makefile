@@ -82,6 +82,7 @@ faults-short: $(VENV)/.made-test
 
 # A stale figure is worse than none: each run begins with an empty folder.
 faults: $(VENV)/.made-backends  ## Inject every fault everywhere, half an hour; remake the page of it
+	@tests/backends/install.sh
 	@rm -rf var/faults && mkdir -p var/faults
 	@export PROBEKIT_FAULTS=long PROBEKIT_FAULTS_RECORD=var/faults; \
 	  $(BIN)/python -m pytest -q -m "row and alone" --durations=10 tests; one=$$?; \

@@ -1,6 +1,7 @@
 """The second books: two slots in turn, and one of them is always whole."""
 
 import os
+import tracemalloc
 
 import pytest
 
@@ -62,6 +63,20 @@ def test_books_that_have_outgrown_their_slot_get_a_larger_file(tmp_path):
     save(buffer, books(2, size=100_000), afresh=False)
 
     assert books(2, size=100_000) == load(buffer)
+
+
+def test_to_load_books_takes_no_more_memory_than_they_have(tmp_path):
+    """And not what the largest ones could have."""
+    buffer = tmp_path / "b"
+    save(buffer, books(1), afresh=True)
+    tracemalloc.start()
+    try:
+        load(buffer)
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert peak_bytes < 20 * path_of(buffer).stat().st_size
 
 
 def test_another_buffers_books_are_not_taken_for_newer_ones(tmp_path):

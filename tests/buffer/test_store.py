@@ -13,6 +13,7 @@ from probekit.buffer.meta import stored_resource
 from probekit.buffer.places import aside
 from probekit.buffer.read_only import covers, delivered, open_reader, read_status
 from probekit.buffer.store import Store
+from probekit.buffer.trouble import may_pass
 from probekit.errors import BufferBusy, BufferCorrupt, BufferFailed
 from probekit.histogram import Histogram
 from probekit.model import Resource
@@ -577,6 +578,28 @@ def test_a_database_locked_elsewhere_is_a_clear_error(buffer):
     rival.execute("ROLLBACK")
     rival.close()
     buffer.store.beat(1)
+
+
+@pytest.mark.row("P14")
+@pytest.mark.parametrize("stage", ["totals.Totals.write", "commits._write_places"])
+def test_what_finds_no_memory_is_rolled_back_and_done_later(
+    buffer, harvest, monkeypatch, stage
+):
+    """SQLite says it by the same exception."""
+    buffer.write(harvest(orders=1))
+
+    def refuse(*_arguments):
+        raise MemoryError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(f"probekit.buffer.{stage}", refuse)
+        with pytest.raises(BufferFailed, match="no memory") as caught:
+            buffer.write(harvest(orders=2))
+    assert may_pass(caught.value)
+    assert 1.0 == buffer.total("shop.orders")
+    buffer.write(harvest(orders=4))
+
+    assert 7.0 == buffer.total("shop.orders")
 
 
 def test_a_closed_store_opens_again_by_itself(buffer, harvest):

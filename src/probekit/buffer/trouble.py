@@ -15,7 +15,7 @@ class NotOurs(BufferCorrupt):
 
 
 class DiskFails(BufferFailed):
-    """The disk refuses, perhaps only for now: worth another try."""
+    """Disk or memory refuse, perhaps only for now: worth another try."""
 
 
 # Errors of the system that pass: a full disk, a worn one, too few descriptors.
@@ -43,7 +43,7 @@ _DAMAGE = ("not a database", "malformed", "decode to UTF-8", "no such table")
 
 @contextmanager
 def translated(path: "Path | None") -> "Iterator[None]":
-    """Turn errors of SQLite into errors of ours, the text naming the file."""
+    """Turn what SQLite and the system refuse into errors that name the file."""
     try:
         yield
     except sqlite3.Error as error:
@@ -58,6 +58,8 @@ def translated(path: "Path | None") -> "Iterator[None]":
         if "disk I/O" in text or "disk is full" in text or _is_out_of_reach(path, text):
             raise DiskFails(f"{where}: {text}") from error
         raise BufferFailed(f"{where}: {text}") from error
+    except MemoryError as error:  # SQLite's own word for it too
+        raise DiskFails(f"{path or ':memory:'}: there is no memory left") from error
 
 
 def _is_out_of_reach(path: "Path | None", text: str) -> bool:

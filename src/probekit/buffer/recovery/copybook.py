@@ -153,7 +153,9 @@ def load(buffer: Path) -> "Books | None":
     flags |= getattr(os, "O_NONBLOCK", 0)
     try:
         with os.fdopen(os.open(path_of(buffer), flags), "rb") as file:
-            data = file.read(_LIMIT_BYTES)
+            # A read of so many bytes would take so much memory first.
+            size_bytes = os.fstat(file.fileno()).st_size
+            data = file.read(min(size_bytes, _LIMIT_BYTES))
     except OSError:
         return None
     half = len(data) // 2
