@@ -10,9 +10,8 @@ from pathlib import Path
 import pytest
 
 import probekit
-from probekit.recording.errors import problems
 from probekit.recording.errors.group import BURST
-from probekit.recording.errors.stack import Place
+from probekit.recording.errors.stack import OURS, Place
 from probekit.recording.events import record_error
 
 
@@ -410,15 +409,22 @@ def test_causes_are_in_the_stack(registry, drained):
 @pytest.mark.parametrize(
     "file, is_application",
     [
-        (probekit.__file__, False),
-        (problems.__file__, False),
-        (f"{Path(probekit.__file__).parent}_shop/basket.py", True),
+        ("/opt/probekit/histogram.py", False),
+        ("/opt/probekit/recording/errors/problems.py", False),
+        ("/opt/probekit_shop/basket.py", True),
+        ("/opt/shop/site-packages/flask/app.py", False),
         (threading.__file__, False),
         ("/srv/shop/basket.py", True),
     ],
 )
-def test_whose_a_frame_is(file, is_application):
+def test_whose_a_frame_is(file, is_application, monkeypatch):
+    monkeypatch.setattr("probekit.recording.errors.stack.OURS", "/opt/probekit/")
+
     assert is_application == Place(file, 1, "m", "f").is_application
+
+
+def test_our_frames_are_those_of_the_package():
+    assert Path(probekit.__file__).parent == Path(OURS)
 
 
 def test_nonsense_instead_of_an_exception_is_counted_as_lost(registry, drained):
