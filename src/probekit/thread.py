@@ -1,10 +1,28 @@
-"""The threads probekit starts, which never keep what was meant for the application."""
+"""The threads probekit starts: where none may be, and what none of them keeps."""
 
 import sys
 import threading
 from typing import Any
 
-__all__ = ["Thread"]
+__all__ = ["Thread", "is_cradle"]
+
+
+def is_cradle() -> bool:
+    """Whether this process has only loaded the application, for uWSGI's workers.
+
+    It forks them in C, past Python's hooks unless told otherwise, and holds the
+    interpreter's lock until then. A thread that waits for that lock at this moment has
+    asked for it to be given away: each worker would wait for ever for a thread to take
+    it that only its parent has.
+    """
+    uwsgi: Any = sys.modules.get("uwsgi")  # made by the server, in its processes only
+    if uwsgi is None:
+        return False
+    try:
+        is_at_work = uwsgi.worker_id() or uwsgi.mule_id() or uwsgi.i_am_the_spooler()
+    except Exception:  # some other module of that name
+        return False
+    return not is_at_work
 
 
 class Thread(threading.Thread):
@@ -25,6 +43,17 @@ class Thread(threading.Thread):
 
         """
         super().__init__(target=target, name=name, args=args, daemon=True)
+
+    def start(self) -> None:
+        """Start it.
+
+        Raises:
+            RuntimeError: There can be no more threads, or may be none here.
+
+        """
+        if is_cradle():
+            raise RuntimeError("uWSGI has not forked its workers yet")
+        super().start()
 
     def run(self) -> None:
         """Run the target."""

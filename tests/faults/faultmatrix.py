@@ -58,7 +58,10 @@ PROCESS = {
         "gunicorn with preload, recycled workers, worker timeout, reload",
         "Totals over all workers are exact; a killed worker as P1",
     ),
-    "P10": Row("uWSGI with and without threads", "Nothing lost; written inline"),
+    "P10": Row(
+        "uWSGI with and without threads, a pause before it forks",
+        "Nothing lost; no worker hangs; without threads written inline",
+    ),
     "P11": Row(
         "Celery, gevent, eventlet, uvicorn with reload, a notebook's kernel",
         "Nothing lost",

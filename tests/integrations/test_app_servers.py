@@ -94,7 +94,9 @@ def uwsgi(*options):
         *(folder / "uwsgi", "--http-socket", "127.0.0.1:{port}", "--master"),
         *("--processes", "2", "--single-interpreter", "--die-on-term", "--need-app"),
         *("--home", sys.prefix, "--wsgi-file", "app.py", "--callable", "app"),
-        *("--disable-logging", *options),
+        # Between the import and the fork, with the interpreter's lock held: whoever
+        # waits for it then leaves workers that wait for ever.
+        *("--hook-post-app", "exec:sleep 0.5", "--disable-logging", *options),
     ]
 
 

@@ -110,6 +110,32 @@ def test_a_raw_forked_child_has_no_thread_no_buffer_and_never_leads(stage):
     assert stage.totals()["shop.child"] == 2
 
 
+@pytest.mark.row("P10")
+def test_no_thread_of_ours_is_there_when_uwsgi_forks_its_workers(stage):
+    """One that waits for the interpreter then would make each worker wait for ever."""
+    out = stage.run(
+        """
+        import threading, types
+        uwsgi = types.SimpleNamespace(worker_id=lambda: 0, mule_id=lambda: 0,
+                                      i_am_the_spooler=lambda: False)
+        sys.modules["uwsgi"] = uwsgi
+        configure(sync_durable=True)
+        probekit.count("shop.orders")
+        probekit.event("shop.loaded", durable=True)
+        time.sleep(0.3)
+        probekit.count("shop.orders")
+        print(threading.active_count())
+        uwsgi.worker_id = lambda: 1
+        time.sleep(0.3)
+        probekit.count("shop.orders")
+        print(threading.active_count() > 1, probekit.flush(10))
+        """,
+    )
+
+    assert ["1", "True", "True"] == out.split()
+    assert 3 == stage.totals()["shop.orders"]
+
+
 def test_a_forked_child_lets_go_of_its_parents_lock(stage):
     """The parent is killed, the child lives on and does nothing: another one leads."""
     stop = stage.folder / "stop"

@@ -11,7 +11,7 @@ from probekit.delivery.term import Office, Term
 from probekit.errors import BufferBusy, BufferFailed
 from probekit.notice import notice
 from probekit.patience import Patience
-from probekit.thread import Thread
+from probekit.thread import Thread, is_cradle
 
 if TYPE_CHECKING:
     from probekit.buffer.store import Store
@@ -73,6 +73,8 @@ class Leader:
         """Start the thread, unless it runs; say whether it runs now."""
         if self.is_alive:
             return True
+        if is_cradle():
+            return False
         thread = Thread(self.run, "probekit-leader")
         try:
             thread.start()

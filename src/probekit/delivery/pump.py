@@ -16,7 +16,7 @@ from probekit.delivery.meter import CpuMeter
 from probekit.notice import notice
 from probekit.patience import Patience
 from probekit.ports import Drain, Journal
-from probekit.thread import Thread
+from probekit.thread import Thread, is_cradle
 
 HUGE = 200_000  # measurements in one drain after which the next comes sooner
 _SOON_S = 0.02
@@ -108,6 +108,8 @@ class Pump:
         """
         if self.is_alive:
             return True
+        if is_cradle():
+            return False
         thread = Thread(self._run, "probekit-pump")
         try:
             thread.start()

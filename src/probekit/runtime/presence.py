@@ -31,6 +31,7 @@ from probekit.runtime.parts import (
 )
 from probekit.runtime.status import Status, buffer_fields
 from probekit.runtime.waiting import wait_delivered
+from probekit.thread import is_cradle
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -66,7 +67,7 @@ class Presence:
         self._pid = os.getpid()
         self._tainted = False
         self._awake = False
-        self._over = False
+        self._over = self._alert = False
         # Threads that fork at this moment, each with the gate it took.
         self._held: dict[int, threading.RLock] = {}
         self._switch = threading.Lock()
@@ -160,7 +161,15 @@ class Presence:
                 return
             pumps, leads = self._pump.start(), self._crew.start()
             self._awake = pumps and leads
+            self._be_alert(alert=is_cradle())
         at_end_of_process(self.end)
+
+    def _be_alert(self, *, alert: bool) -> None:
+        """Have each value ask for attention: nobody says when uWSGI's worker begins."""
+        if alert != self._alert:
+            self._alert = alert
+            watch = self._registry.watch
+            (watch.hold if alert else watch.release)()
 
     def _fall_back(self, error: Exception) -> None:
         """The buffer cannot be used: go on in memory, say so once."""
@@ -324,6 +333,7 @@ class Presence:
         self._finish(max(end_s, SYSTEM_CLOCK.monotonic_s() + _LAST_WORDS_S))
         registry.on_due = registry.on_durable = None
         self._overhead.release()
+        self._be_alert(alert=False)
         registry.watch.trip()
         fork.protect(None)
         if self._sidecar is not None:
@@ -383,6 +393,7 @@ class Presence:
         self._pid = os.getpid()
         self._tainted = self._tainted or not clean
         self._over = self._awake = False
+        self._be_alert(alert=False)
         self._held = {}
         self._switch = threading.Lock()
         home = self._homecoming if self._places is None else None
