@@ -272,6 +272,33 @@ def test_a_full_disk_loses_nothing_that_fits_into_memory(stage):
     assert stage.totals()["shop.orders"] == 12
 
 
+@pytest.mark.row("P14")
+def test_a_process_without_memory_for_its_buffer_is_not_disturbed(stage):
+    """Its segment keeps what is recorded; the leader tries again."""
+    out = stage.run(
+        """
+        from probekit.buffer.store import Store
+        open_, misses = Store.open, []
+        def refuse(self):
+            misses.append(1)
+            if len(misses) < 3:
+                raise MemoryError
+            open_(self)
+        Store.open = refuse
+        configure()
+        print(probekit.status().buffer == BUFFER)
+        probekit.count("shop.orders", 2)
+        probekit.flush(0.1)
+        print(wait_for(lambda: len(misses) > 2))
+        probekit.count("shop.orders", 3)
+        print(probekit.flush(10), probekit.status().memory_only)
+        """,
+    )
+
+    assert ["True", "True", "True", "False"] == out.split()
+    assert 5 == stage.totals()["shop.orders"]
+
+
 @pytest.mark.row("R3")
 def test_our_own_traffic_is_not_recorded(stage):
     """Patched libraries ask on our threads, ours and other instrumentation's."""

@@ -12,6 +12,7 @@ from probekit.buffer.journal.segments import SegmentWriter
 from probekit.buffer.locks import FileLock, make_private_directory
 from probekit.buffer.progress import Progress
 from probekit.buffer.status import BufferStatus
+from probekit.buffer.trouble import translated
 from probekit.delivery.leader import Leader
 from probekit.errors import BufferBusy
 from probekit.model import Harvest
@@ -123,7 +124,7 @@ class Crew:
         stays = lock is not None
         lock = lock or FileLock(places.lock)
         try:
-            with store.gate:
+            with store.gate, translated(places.buffer):
                 if lock.try_acquire():
                     store.open()
         except BufferBusy:  # somebody's tool is at work: the leader tries again

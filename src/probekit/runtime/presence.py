@@ -136,7 +136,7 @@ class Presence:
         try:
             if not self._tainted:
                 self._crew.occupy()
-        except (BufferFailed, OSError, MemoryError) as error:
+        except (BufferFailed, OSError) as error:
             if self._crew.leader is None or not may_pass(error):
                 self._fall_back(error)
             else:  # what is recorded waits for the leader, who tries again
