@@ -88,17 +88,18 @@ class KeyValues:
         tag: The tag under which the outer message has them.
 
     Attributes:
-        known: Pair → its field, or None. Only for a ``str`` or an ``int``: ``True`` and
-            ``1.0`` equal 1, and are not it.
+        known: Name → value → the field of the two. Only for a ``str`` or an ``int``:
+            ``True`` and ``1.0`` equal 1, and are not it.
     """
 
-    __slots__ = ("_fields", "_tag", "known")
+    __slots__ = ("_count", "_tag", "known")
 
     def __init__(self, tag: bytes) -> None:
         """Start with an empty memory."""
         self._tag = tag
-        self._fields: dict[tuple[str, AttributeValue], bytes] = {}
-        self.known = self._fields.get
+        # Two dicts, because both hashes are kept by their texts, and a pair's is not.
+        self.known: dict[str, dict[AttributeValue, bytes]] = {}
+        self._count = 0
 
     def of(
         self, attributes: "Mapping[str, AttributeValue] | FrozenAttributes"
@@ -115,22 +116,25 @@ class KeyValues:
         pairs: Iterable[tuple[str, AttributeValue]]
         pairs = attributes.items() if isinstance(attributes, Mapping) else attributes
         found: list[bytes] = []
-        for item in pairs:
-            kind = type(item[1])
+        for name, value in pairs:
+            kind = type(value)
             if kind is str or kind is int:
-                found.append(known(item) or self.field(item))
+                try:
+                    found.append(known[name][value])
+                except KeyError:
+                    found.append(self.field(name, value))
             else:
-                found.append(self.field(item))
+                found.append(self.field(name, value))
         return b"".join(found)
 
-    def field(self, item: "tuple[str, AttributeValue]") -> bytes:
+    def field(self, name: str, value: AttributeValue) -> bytes:
         """The field of a pair that is not known; of a short text or small number, now.
 
         Args:
-            item: Name and value; the pair as it comes is the key, no other is made.
+            name: The attribute's name.
+            value: Its value.
 
         """
-        name, value = item
         if type(value) is str:
             made = self._text(_keys[name], utf8(value))
             recurs = len(value) <= _REMEMBERED_CHARACTERS
@@ -140,9 +144,11 @@ class KeyValues:
             made = self._tag + varint(len(content)) + content
             recurs = type(value) is int and 0 <= value < _SMALL
         if recurs:
-            if len(self._fields) >= _PAIRS_LIMIT:
-                self._fields.clear()
-            self._fields[item] = made
+            if self._count >= _PAIRS_LIMIT:
+                self.known.clear()
+                self._count = 0
+            self._count += 1
+            self.known.setdefault(name, {})[value] = made
         return made
 
     def _text(self, key: bytes, content: bytes) -> bytes:

@@ -1,7 +1,8 @@
 """Protocol-buffer wire format: just what OTLP needs, written for speed; pure.
 
 A message is bytes; a field is its tag and its content. Fields are written in the order
-of their numbers, as the generated classes do it, so that bytes can be compared.
+of their numbers, as the generated classes do it, so that bytes can be compared; spans
+are not (``traces``).
 """
 
 from collections.abc import Iterator, Sequence

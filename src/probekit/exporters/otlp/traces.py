@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from struct import Struct, error
 
-from probekit.exporters.cache import Memo
+from probekit.exporters.cache import LIMIT_KEYS, Memo
 from probekit.exporters.otlp.attributes import (
     KeyValues,
     resource_field,
@@ -31,7 +31,6 @@ _pack_times = Struct("<QBQ").pack
 _END = 0x41  # the tag of the end
 
 _ATTRIBUTES = KeyValues(b"\x4a")
-_known, _field = _ATTRIBUTES.known, _ATTRIBUTES.field
 _EVENT_ATTRIBUTES = KeyValues(b"\x1a")
 _LINK_ATTRIBUTES = KeyValues(b"\x22")
 
@@ -47,86 +46,121 @@ def encode_traces(batch: Batch) -> bytes:
 
 
 def _by_scope(spans: "Iterable[Span]") -> "dict[str, bytearray]":
-    """Scope → its fields ``spans``."""
+    """Scope → its fields ``spans``; the usual span without a call of ours."""
     scopes: defaultdict[str, bytearray] = defaultdict(bytearray)
     scope, found = None, bytearray()
+    known, latest, heads, join = _ATTRIBUTES.known, _latest, _heads, b"".join
+    field = _ATTRIBUTES.field
     for span in spans:
         if span.scope != scope:
             scope = span.scope
             found = scopes[scope]
-        message = span_message(span)
-        found += _heads[len(message)] + message
+        trace, own, parent = span.trace_id, span.span_id, span.parent_span_id
+        if (
+            len(trace) != _TRACE_DIGITS
+            or len(own) != _SPAN_DIGITS
+            or (parent and len(parent) != _SPAN_DIGITS)
+            or span.events
+            or span.links
+            or span.trace_state
+            or span.status_message
+        ):
+            found += length_delimited(2, _unusual(span))
+            continue
+        try:
+            kind, status, flags, shared = latest[span.name]
+            if kind != span.kind or status != span.status or flags != span.flags:
+                shared = _meet(span)
+        except KeyError:
+            shared = _meet(span)
+        try:
+            pieces = [
+                # Tags and lengths are written as digits too, so one call reads it all.
+                unhexlify(
+                    f"0a10{trace}1208{own}2208{parent}"
+                    if parent
+                    else f"0a10{trace}1208{own}"
+                ),
+                shared,
+                _pack_times(span.start_unix_ns, _END, span.end_unix_ns),
+            ]
+        except (ValueError, error):  # not hexadecimal; a moment before 1970
+            found += length_delimited(2, _unusual(span))
+            continue
+        for name, value in span.attributes.items():
+            type_ = type(value)
+            if type_ is str or type_ is int:
+                try:
+                    pieces.append(known[name][value])
+                except KeyError:
+                    pieces.append(field(name, value))
+            else:
+                pieces.append(field(name, value))
+        message = join(pieces)
+        size = len(message)
+        try:
+            found += heads[size]
+        except KeyError:
+            found += _head(size)
+        found += message
     return scopes
-
-
-def span_message(span: Span) -> bytes:
-    """One ``Span``; the usual one, which has nothing rare, without a call of ours."""
-    trace, own, parent = span.trace_id, span.span_id, span.parent_span_id
-    if (
-        len(trace) != _TRACE_DIGITS
-        or len(own) != _SPAN_DIGITS
-        or (parent and len(parent) != _SPAN_DIGITS)
-        or span.events
-        or span.links
-        or span.trace_state
-        or span.status_message
-    ):
-        return _unusual(span)
-    try:
-        # Tags and lengths are written as digits too, so one call reads it all.
-        ids = unhexlify(
-            f"0a10{trace}1208{own}2208{parent}" if parent else f"0a10{trace}1208{own}"
-        )
-        times = _pack_times(span.start_unix_ns, _END, span.end_unix_ns)
-    except (ValueError, error):  # not hexadecimal; a moment before 1970
-        return _unusual(span)
-    name, ending = _frames[span.name, span.kind, span.status, span.flags]
-    found = [ids, name, times]
-    for item in span.attributes.items():
-        kind = type(item[1])
-        if kind is str or kind is int:
-            found.append(_known(item) or _field(item))
-        else:
-            found.append(_field(item))
-    found.append(ending)
-    return b"".join(found)
 
 
 def _unusual(span: Span) -> bytes:
     """Any ``Span``."""
-    name, ending = _frames[span.name, span.kind, span.status, span.flags]
-    if span.status_message:
-        ending = _ending(span.status, span.status_message, span.flags)
     return b"".join(
         (
             _ids(span),
-            name,
+            _shared(span.name, span.kind, span.status, span.flags, span.status_message),
             moment(span.start_unix_ns) + b"\x41" + moment(span.end_unix_ns),
             _ATTRIBUTES.of(span.attributes),
             *(length_delimited(11, _event(event)) for event in span.events),
             *(length_delimited(13, _link(link)) for link in span.links),
-            ending,
         )
     )
 
 
-def _frame(key: "tuple[str, int, int, int]") -> "tuple[bytes, bytes]":
-    """What spans of one name, kind, status and flags share: before the times, last."""
-    name, kind, status, flags = key
-    before = text(5, name) + b"\x30" + varint(kind) + b"\x39"
-    return before, _ending(status, "", flags)
+def _shared(name: str, kind: int, status: int, flags: int, message: str = "") -> bytes:
+    """What spans of one name mostly have in common, up to the tag of the start.
+
+    These fields stand together though their numbers do not: readers must take fields
+    in any order (Protocol Buffers, "Encoding": field order).
+    """
+    told = text(2, message) + unsigned(3, status)
+    return b"".join(
+        (
+            text(5, name),
+            b"\x30" + varint(kind),
+            length_delimited(15, told) if told else b"",
+            fixed32(16, flags),
+            b"\x39",
+        )
+    )
 
 
-_frames: "Memo[tuple[str, int, int, int], tuple[bytes, bytes]]" = Memo(_frame)
-# Length of a span → tag and length before it.
-_heads: "Memo[int, bytes]" = Memo(lambda size: b"\x12" + varint(size))
+_heads: "dict[int, bytes]" = {}  # length of a span → tag and length before it
+_shares: "Memo[tuple[str, int, int, int], bytes]" = Memo(lambda key: _shared(*key))
+# Name → kind, status and flags of the last such span, and what it shared: mostly the
+# next one's, found by one text instead of four values.
+_latest: "dict[str, tuple[int, int, int, bytes]]" = {}
 
 
-def _ending(status: int, message: str, flags: int) -> bytes:
-    found = b""
-    if status or message:
-        found = length_delimited(15, text(2, message) + unsigned(3, status))
-    return found + fixed32(16, flags)
+def _head(size: int) -> bytes:
+    """Tag and length before a span of a length that is not known yet."""
+    if len(_heads) >= LIMIT_KEYS:
+        _heads.clear()
+    made = _heads[size] = b"\x12" + varint(size)
+    return made
+
+
+def _meet(span: Span) -> bytes:
+    """What *span* shares, which the last one of its name did not, or there is none."""
+    kind, status, flags = span.kind, span.status, span.flags
+    shared = _shares[span.name, kind, status, flags]
+    if len(_latest) >= LIMIT_KEYS:
+        _latest.clear()
+    _latest[span.name] = kind, status, flags, shared
+    return shared
 
 
 def _ids(span: Span) -> bytes:
