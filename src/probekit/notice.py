@@ -6,6 +6,8 @@ people's processes: quiet, bounded, and never raising.
 
 import time
 
+from probekit.passing import let_pass
+
 INTERVAL_S = 60.0
 _CAUSES_LIMIT = 256
 _WORDS_LIMIT = 200  # characters of an error
@@ -27,10 +29,15 @@ def notice(cause: str, message: str, error: "Exception | None" = None) -> bool:
     Returns:
         True when the line was logged.
 
+    Raises:
+        BaseException: What is being handled is none of our failures: the application's
+            signal handler raised it while our code ran (``passing``).
+
     Threads:
         Any thread; the ``logging`` module is imported at the first notice.
 
     """
+    let_pass()
     now_s = time.monotonic()
     last_s = _last_told_s.get(cause)
     if last_s is not None and now_s - last_s < INTERVAL_S:
@@ -48,7 +55,8 @@ def notice(cause: str, message: str, error: "Exception | None" = None) -> bool:
             logger.addHandler(logging.NullHandler())
         told = message if error is None else f"{message}: {in_words(error)}"
         logger.warning("%s", cleaned(told))
-    except Exception:  # a host's broken log handler is not ours to report
+    except Exception as failure:  # a host's broken log handler is not ours to report
+        let_pass(failure)
         return False
     return True
 
@@ -63,5 +71,6 @@ def in_words(error: BaseException) -> str:
     """
     try:
         return f"{type(error).__name__}: {error}"[:_WORDS_LIMIT]
-    except Exception:  # the application's own __str__ may do anything
+    except Exception as failure:  # the application's own __str__ may do anything
+        let_pass(failure)
         return type(error).__name__

@@ -2,6 +2,7 @@
 
 from probekit.clock import SYSTEM_CLOCK, Clock
 from probekit.notice import in_words, notice
+from probekit.passing import let_pass
 
 LIMIT = 5
 OFF_S = 300.0
@@ -44,7 +45,13 @@ class Patience:
         self._in_a_row = 0
 
     def failed(self, error: Exception) -> None:
-        """Count an internal error; the fifth in a row switches the part off."""
+        """Count an internal error; the fifth in a row switches the part off.
+
+        Raises:
+            BaseException: It is none: a handler of the application's raised it.
+
+        """
+        let_pass(error)
         self.errors += 1
         self._in_a_row += 1
         self.last_error = in_words(error)

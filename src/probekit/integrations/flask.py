@@ -31,6 +31,7 @@ from probekit.integrations.wsgi_exchange import (
     is_aside,
 )
 from probekit.notice import notice
+from probekit.passing import let_pass
 from probekit.recording.quiet import is_disabled
 from probekit.recording.registry import REGISTRY
 
@@ -171,8 +172,9 @@ def watched(
             exchange.scheme = environ["wsgi.url_scheme"]
             exchange.protocol = environ["SERVER_PROTOCOL"]
             del environ[KEY]
-        except Exception:  # a server that leaves names out
+        except Exception as error:  # a server that leaves names out
             exchange.end()
+            let_pass(error)
             return body
         exchange.environ = GONE
         exchange.ended_s = ended_s

@@ -16,6 +16,7 @@ from threading import local
 
 from probekit.model import SEVERITY_ERROR, SEVERITY_FATAL, SEVERITY_INFO, SEVERITY_WARN
 from probekit.notice import notice
+from probekit.passing import let_pass
 from probekit.recording.events import record_error, record_event
 from probekit.recording.registry import REGISTRY
 
@@ -116,5 +117,6 @@ def severity_of(level: int) -> int:
 def _message(record: logging.LogRecord) -> str:
     try:
         return str(record.getMessage())
-    except Exception:  # arguments that do not fit, or a broken __str__ of theirs
+    except Exception as error:  # arguments that do not fit, a broken __str__ of theirs
+        let_pass(error)
         return record.msg if isinstance(record.msg, str) else ""

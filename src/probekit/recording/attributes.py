@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from probekit.hints import Any
 from probekit.naming import NAME_LIMIT, VALUE_LIMIT
+from probekit.passing import let_pass
 from probekit.recorded import Attributes, AttributeValue, Scalar
 
 SEQUENCE_LIMIT = 128
@@ -121,7 +122,8 @@ def _text(value: Any) -> str:
     if kind.__module__ in _SPOKEN:
         try:
             return str(value)[:VALUE_LIMIT]
-        except Exception:  # somebody's class that only claims to be from there
+        except Exception as error:  # somebody's class that only claims to be from there
+            let_pass(error)
             return _named(value)
     if kind in {dict, set, frozenset, bytes, bytearray}:
         return f"<{kind.__name__} of {len(value)}>"
@@ -145,5 +147,6 @@ def type_name(kind: type) -> str:
         if module == "builtins" or not isinstance(module, str):
             return name[:NAME_LIMIT]
         return f"{module}.{name}"[:NAME_LIMIT]
-    except Exception:  # a metaclass may do anything
+    except Exception as error:  # a metaclass may do anything
+        let_pass(error)
         return "_OTHER"

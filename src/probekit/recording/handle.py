@@ -13,6 +13,7 @@ from collections.abc import Callable
 from time import perf_counter, sleep
 
 from probekit.hints import TYPE_CHECKING, Any, TypeAlias
+from probekit.passing import let_pass
 from probekit.recorded import Series
 
 if TYPE_CHECKING:
@@ -199,7 +200,8 @@ def _bin(chunk: "list[Any]", binned: "Histogram", invalid: Invalid) -> None:
         left_out = binned.take(chunk)
     except RecursionError:  # no stack left here: whoever called tries again later
         raise
-    except Exception:  # objects of any kind may be among them, which raise anything
+    except Exception as error:  # objects may be among them, which raise anything
+        let_pass(error)
         left_out = binned.take(cleaned(chunk, invalid))
     if left_out:
         invalid(left_out)
@@ -246,7 +248,8 @@ def cleaned(
 def _as_float(value: Any) -> "float | None":
     try:
         number = float(type(value).__float__(value))
-    except Exception:  # no number, or one that cannot say its value
+    except Exception as error:  # no number, or one that cannot say its value
+        let_pass(error)
         return None
     return number if math.isfinite(number) else None
 

@@ -34,7 +34,7 @@ FIXED = (
     "raised",
     # Parameters may be called like these.
     "BaseException",
-    "Exception",
+    "Crowded",
     "StopAsyncIteration",
 )
 MARK = "\0probekit "  # begins the text that stands for such a constant at first
@@ -142,7 +142,7 @@ def source_of(shape: Shape) -> str:
                 except:
                     try:
                         _pk_fail(_pk_t0)
-                    except _pk_Exception:
+                    except _pk_Crowded:
                         _pk_t0 = None
                         _pk_registry.dropped[0] += 1
                     raise
@@ -225,7 +225,7 @@ _FAILED = """\
         except:
             try:
                 @FAIL
-            except @_Exception:
+            except @_Crowded:
                 @_t0 = None
                 @_registry.dropped[0] += 1
         @CLOSE_FAILED

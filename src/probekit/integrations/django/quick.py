@@ -16,6 +16,7 @@ from probekit.integrations.django.visit import Visit, ended, tell
 from probekit.integrations.record import GONE
 from probekit.integrations.wsgi_exchange import DEADLINE, ENTER, KEY, UNHEARD
 from probekit.notice import notice
+from probekit.passing import let_pass
 from probekit.recording.registry import REGISTRY
 
 SCHEME = "wsgi.url_scheme"  # what only an environ of WSGI has
@@ -81,8 +82,10 @@ def watched(
             visit.scheme = environ[SCHEME]
             visit.protocol = environ["SERVER_PROTOCOL"]
             del environ[KEY]
-        except Exception:  # no response of Django's, or a server that leaves names out
-            return ended(visit, request, response)
+        except Exception as error:  # no response of Django's, or names are left out
+            response = ended(visit, request, response)
+            let_pass(error)
+            return response
         visit.environ, visit.request = GONE, None
         visit.ended_s = ended_s
         if visit.tally is not None:

@@ -10,6 +10,7 @@ from weakref import WeakSet
 
 from probekit.integrations.libraries.figures import Durations, told
 from probekit.integrations.libraries.patching import Patches
+from probekit.passing import let_pass
 from probekit.recording.events import record_error
 from probekit.recording.registry import REGISTRY
 
@@ -41,7 +42,8 @@ def patch(patches: Patches, module: ModuleType) -> None:
 def _loop_of(runner: Any) -> Any:
     try:
         return runner.get_loop()
-    except Exception:  # a closed runner: its own run() says so
+    except Exception as error:  # a closed runner: its own run() says so
+        let_pass(error)
         return None
 
 

@@ -11,6 +11,7 @@ from types import TracebackType
 
 from probekit.hints import NamedTuple
 from probekit.naming import VALUE_LIMIT
+from probekit.passing import let_pass
 from probekit.recording.attributes import encodable, type_name
 
 FRAMES_LIMIT = 60  # of one exception in a text; the middle is left out
@@ -73,7 +74,8 @@ def message_of(error: BaseException) -> str:
     """Text of *error*, cut; a placeholder when its ``__str__`` fails."""
     try:
         return encodable(str(error), VALUE_LIMIT)
-    except Exception:  # the application's own __str__
+    except Exception as failure:  # the application's own __str__
+        let_pass(failure)
         return "<message not available>"
 
 

@@ -5,6 +5,7 @@ from time import perf_counter
 from types import TracebackType
 from typing import Any, ParamSpec, TypeVar
 
+from probekit.passing import let_pass
 from probekit.recording.attributes import clean, type_name
 from probekit.recording.functions.outcome import Outcome
 from probekit.recording.functions.wrapper import timed
@@ -54,7 +55,8 @@ class Timer:
         if kind is not None and issubclass(kind, Exception):
             try:
                 attributes = {**(attributes or {}), "error.type": type_name(kind)}
-            except Exception:  # attributes that are no mapping: counted just below
+            except Exception as failure:  # no mapping: counted just below
+                let_pass(failure)
                 attributes = self._attributes
         self._instrument.record(duration_s, attributes)
 

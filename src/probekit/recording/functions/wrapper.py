@@ -94,7 +94,7 @@ def timed(
         "first": _first_step,
         "raised": raised,
         "BaseException": BaseException,
-        "Exception": Exception,
+        "Crowded": (RecursionError, MemoryError),
         "StopAsyncIteration": StopAsyncIteration,
     }
     namespace: dict[str, Any] = {}
