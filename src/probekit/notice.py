@@ -1,8 +1,8 @@
 """One line per cause and minute to the logger ``probekit``; never more, never a print.
 
 Everything that goes wrong inside probekit is told here, because we live in other
-people's processes: quiet, bounded, and raising nothing of ours (see ``passing`` for what
-is the application's own).
+people's processes: quiet, bounded, and raising nothing of ours (``passing`` has what is
+the application's own).
 """
 
 import time
