@@ -100,3 +100,6 @@ class Journal(Protocol):
             OSError: The frame was not written; the harvest is still the caller's.
 
         """
+
+    def position(self) -> "tuple[str, int] | None":
+        """Where the last frame ends; None before the first."""

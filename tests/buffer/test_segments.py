@@ -2,9 +2,11 @@ import ctypes
 import os
 import stat
 import sys
+from contextlib import suppress
 
 import pytest
 
+from cuts import Late, cuts
 from probekit.buffer.journal import segment_files
 from probekit.buffer.journal.frames import END_OF_STREAM, SHIP_NOW, BadFrame
 from probekit.buffer.journal.segments import (
@@ -231,6 +233,33 @@ def test_an_append_that_interrupts_an_append_is_refused(writer, harvest, monkeyp
     assert 1 == len(refused)
 
 
+@pytest.mark.parametrize("grown", [False, True])
+def test_an_append_that_a_signal_cuts_anywhere_is_written_or_not_and_says_which(
+    tmp_path, clock, harvest, grown
+):
+    """The next one gets the next number: with the same one nobody would read it."""
+    for places, cut in enumerate(cuts()):
+        folder = tmp_path / str(places)
+        writer = SegmentWriter(
+            folder / "journal", clock=clock, limit_bytes=1 if grown else 1 << 20
+        )
+        writer.append(harvest(orders=1))
+        before = writer.position()
+        with suppress(Late), cut:
+            writer.append(harvest(orders=2))
+        moved = writer.position() != before
+        writer.append(harvest(orders=4))
+        writer.close()
+        found = [each for path in segments(folder) for each in frames(path)]
+        values = [sum(each.harvest.sum_values) for each in found]
+
+        assert list(range(len(found))) == [each.sequence for each in found], places
+        assert ([1.0, 2.0, 4.0, 0] if moved else [1.0, 4.0, 0]) == values, places
+        assert END_OF_STREAM == found[-1].flags
+    assert moved
+    assert places > 20
+
+
 def test_names_are_never_taken_for_segments_before_they_are_locked(
     tmp_path, clock, monkeypatch
 ):
@@ -302,9 +331,9 @@ def test_a_child_writes_a_stream_of_its_own_and_leaves_its_parents_lock(
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_a_child_does_not_wait_for_a_lock_that_its_parent_held(writer, harvest):
     writer.append(harvest(orders=1))
-    writer._stream._lock.acquire()
+    writer._stream._alone._lock.acquire()
     code = fork_and(ctypes.PyDLL(None).fork, lambda: writer.append(harvest(orders=2)))
-    writer._stream._lock.release()
+    writer._stream._alone._lock.release()
 
     assert 0 == code
 

@@ -1,9 +1,11 @@
 """Laws of the pump: it writes what it takes, and nothing ever leaves its thread."""
 
 import threading
+from contextlib import suppress
 
 import pytest
 
+from cuts import Late, cuts
 from probekit.delivery.pump import Pump
 from probekit.model import Event, Harvest
 
@@ -21,6 +23,9 @@ class FakeJournal:
             raise self.error
         self.frames.append((harvest, ship_now))
         self.written.set()
+
+    def position(self):
+        return ("fake", len(self.frames)) if self.frames else None
 
     def names(self):
         return [event.name for harvest, _ in self.frames for event in harvest.events]
@@ -157,6 +162,64 @@ def test_after_a_huge_drain_the_next_comes_sooner(clock):
     pump.stroke()
 
     assert pump._wait_s() < 0.05
+
+
+class Whole(Source):
+    """Hands over what waits at the very end of a drain, as a registry does."""
+
+    def __call__(self):
+        harvest = Harvest(events=[Event(0, name) for name in self.waiting])
+        self.waiting = []
+        return harvest
+
+
+def test_a_stroke_that_a_signal_cuts_anywhere_loses_nothing_and_doubles_nothing(clock):
+    """Without a thread it is the application's that writes."""
+    for places, cut in enumerate(cuts()):
+        source, journal = Whole("a", "b"), FakeJournal()
+        pump = pump_of(source, journal, clock)
+        with suppress(Late), cut:
+            pump.stroke()
+        source.waiting += ["c"]
+
+        assert pump.stroke() is True
+        assert ["a", "b", "c"] == journal.names(), places
+    assert places > 5
+
+
+def test_what_is_launched_runs_on_a_thread_of_its_own(clock):
+    """The pump goes on, and writes no sooner for it."""
+    ran, journal = threading.Event(), FakeJournal()
+    names = []
+
+    def work():
+        names.append(threading.current_thread().name)
+        ran.set()
+
+    pump = pump_of(Source(), journal, clock, flush_interval_s=60)
+    pump.start()
+    pump.launch(work, "probekit-work")
+
+    assert ran.wait(5)
+    assert pump.stop(5.0) is True
+    assert ["probekit-work"] == names
+    assert [] == journal.frames
+
+
+def test_what_cannot_have_a_thread_runs_on_the_pumps(clock, monkeypatch):
+    """Somebody waits for it."""
+    ran = threading.Event()
+    pump = pump_of(Source(), FakeJournal(), clock, flush_interval_s=60)
+    pump.start()
+
+    def refuse(_):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr("probekit.thread.Thread.start", refuse)
+    pump.launch(ran.set, "probekit-work")
+
+    assert ran.wait(5)
+    assert pump.stop(5.0) is True
 
 
 @pytest.mark.row("D3")

@@ -140,6 +140,67 @@ def test_a_host_that_handles_its_signal_loses_nothing(scene, rng, number, ledger
     assert not ledger.doubled()
 
 
+@pytest.mark.row("P3")
+def test_a_limit_that_comes_at_any_moment_is_kept_and_costs_nothing(
+    scene, ledger, measured
+):
+    """P3: its handler raises, in calls, durable events and flushes: the host's way.
+
+    What was cut may have been recorded or not; all that was finished has been, and
+    the process goes on as if nothing had happened.
+    """
+    ledger.start()
+    process = scene.start(
+        """
+        import gc, random
+        configure()
+
+        class Late(Exception):
+            pass
+
+        def handler(*_):
+            raise Late
+        signal.signal(signal.SIGALRM, handler)
+        gc.disable()  # Python ignores what is raised inside of a finaliser
+        n = cuts = 0
+
+        def until_late():
+            # A function: on 3.13 a signal at the way round a loop is raised outside of
+            # the try around it.
+            global n
+            end = time.monotonic() + 2.0
+            signal.setitimer(signal.ITIMER_REAL, random.uniform(2e-4, 4e-3))
+            while time.monotonic() < end:
+                n += 1
+                operation(n, durable=True)
+                if n % 5 == 0:
+                    probekit.flush(0.001)
+                if n % 7 == 0:
+                    probekit.status()
+
+        for _ in range(int(sys.argv[5])):
+            try:
+                until_late()
+            except Late:
+                cuts += 1
+        say(cuts, probekit.flush(20))
+        check_books()
+        """,
+        200,
+    )
+    said = scene.finish(process)
+    truth = scene.truth(process.who)
+    arrived = ledger.ids("durable", process.who)
+    counted = sum(scene.blocks(process.who).values())
+    cut = len(truth.begun) - len(truth.finished)
+    measured(f"200 limits: {len(truth.finished):,} finished calls lost 0, twice 0")
+
+    assert ["200 True"] == said
+    assert truth.durable <= arrived <= truth.begun
+    assert len(truth.finished) <= counted <= len(truth.finished) + cut
+    assert not ledger.doubled()
+
+
 @pytest.mark.row("P5")
 def test_a_receiver_that_is_down_at_first_gets_everything_once(scene, ledger, measured):
     """P5: the backlog is delivered when it comes back, while recording goes on."""

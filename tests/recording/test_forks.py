@@ -106,9 +106,9 @@ def test_a_child_can_record_when_the_parent_held_every_lock(registry, probe):
     """Locks are made anew."""
     work = probe(name="work")(lambda: None)
     registry.watch.rest_for(3600)
-    registry._reaper._lock.acquire()
-    registry._reaper._busy = True
-    registry._due_lock.acquire()
+    for each in (registry._reaper._alone, registry._attending):
+        each._lock.acquire()
+        each._busy = True
 
     def say():
         work()

@@ -1,5 +1,6 @@
 """Who leads: whoever holds the lock; the others ask again five times a second."""
 
+import math
 import random
 import threading
 from collections.abc import Callable
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING
 from probekit.buffer.locks import make_private_directory
 from probekit.buffer.trouble import FilesLost, NotOurs
 from probekit.delivery.term import Office, Term
+from probekit.delivery.wake import EventBell
 from probekit.errors import BufferBusy, BufferFailed
 from probekit.notice import notice
 from probekit.patience import Patience
@@ -53,7 +55,7 @@ class Leader:
         self._on_unusable = on_unusable
         self._give_up_s = self._clock.monotonic_s() + give_up_after_s
         self._patience = Patience("leader", "leading the buffer", clock=self._clock)
-        self._kick = threading.Event()
+        self._kick = EventBell(longest_s=math.inf)
         self._finish_by_s: float | None = None
         self._farewell: Callable[[Store], None] | None = None
         self._ended = threading.Event()
@@ -86,7 +88,7 @@ class Leader:
 
     def hurry(self) -> None:
         """Somebody flushes: stand for office, or look at the segments, at once."""
-        self._kick.set()
+        self._kick.ring()
         self._office.bell.ring()
 
     def finish(self, by_s: float) -> None:
@@ -144,7 +146,6 @@ class Leader:
 
     def _pause(self, seconds: float) -> None:
         self._kick.wait(seconds)
-        self._kick.clear()
 
     def _is_elected(self) -> bool:
         lock = self._office.lock

@@ -5,10 +5,11 @@ tells the watch until when application threads need not care.
 """
 
 import contextlib
+import queue
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from time import perf_counter
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from probekit.clock import SYSTEM_CLOCK, Clock, cell_start_ns
 from probekit.delivery.backlog import MEMORY_BYTES, Backlog, measurements
@@ -24,6 +25,9 @@ _RETRY_S = (0.2, 5.0)  # first and longest wait before a failed write is tried a
 _COLLECT_S = 5.0  # longest wait at the end for what collects, which is not the disk
 _STEP_S = 0.01
 _DISK_S = 1.0  # of the two seconds that an exit may take while a disk hangs
+
+
+_Launch: TypeAlias = "tuple[Callable[[], None], str]"
 
 
 class Watch(Protocol):
@@ -81,7 +85,9 @@ class Pump:
         self._backlog = Backlog(bytes_limit=memory_bytes)
         self._meter = meter or CpuMeter()
         self._patience = Patience("pump", "writing to the buffer", clock=clock)
-        self._wake = threading.Event()
+        # What to start; None only wakes. No Event: its lock is let go of in Python,
+        # and the handler of a signal may raise before that.
+        self._launched: queue.SimpleQueue[_Launch | None] = queue.SimpleQueue()
         self._stopping = self._collecting = self._is_all_written = False
         self._at_end: Callable[[], object] | None = None
         self._huge = False
@@ -125,11 +131,18 @@ class Pump:
             self._journal = journal
             self._failed_until_s = float("-inf")
 
-    @contextlib.contextmanager
-    def steady(self) -> "Iterator[None]":
-        """Let nobody write, nor change where to, but the caller; any thread."""
-        with self._lock:
-            yield
+    @property
+    def steady(self) -> "contextlib.AbstractContextManager[bool]":
+        """While held, nobody writes nor changes where to, but the holder."""
+        return self._lock
+
+    def launch(self, work: Callable[[], None], name: str) -> None:
+        """Do *work* on a thread called *name*, that begins and ends unseen by signals.
+
+        The pump's starts it: what a handler raises in a starting thread's parent, or
+        where a thread's object dies, Python prints and forgets.
+        """
+        self._launched.put((work, name))
 
     def stop(
         self, timeout_s: float, at_end: "Callable[[], object] | None" = None
@@ -150,7 +163,7 @@ class Pump:
         """
         self._at_end = at_end
         self._stopping = True
-        self._wake.set()
+        self._launched.put(None)
         if self.is_alive and self._thread is not threading.current_thread():
             assert self._thread is not None  # noqa: S101 - is_alive said so
             self._thread.join(timeout_s)
@@ -200,23 +213,29 @@ class Pump:
             return False
 
     def _stroke(self, *, ship_now: bool) -> bool:
+        # Asked for first: between two calls Python takes signals, and without a thread
+        # of ours a handler that raises must not cost what was drained.
+        waits, before = bool(self._backlog), self._journal.position()
         self._collecting = True
         try:
             harvest = self._drain()
         finally:
             self._collecting = False
-        if self._backlog:
+        if waits:
             self._backlog.put(harvest)
             if not ship_now and self._clock.monotonic_s() < self._failed_until_s:
                 return False
             harvest = self._backlog.take()
-        if not harvest and not ship_now:
-            return True
-        self._huge = measurements(harvest) > HUGE
         try:
+            if not harvest and not ship_now:
+                return True
+            self._huge = measurements(harvest) > HUGE
             self._journal.append(harvest, ship_now=ship_now)
-        except OSError as error:
-            self._backlog.put(harvest)
+        except BaseException as error:
+            if before == self._journal.position():  # else it came after the write
+                self._backlog.put(harvest)
+            if not isinstance(error, OSError):
+                raise
             self._failed_until_s = self._clock.monotonic_s() + self._retry_s
             self._retry_s = min(2 * self._retry_s, _RETRY_S[1])
             if not isinstance(error, BlockingIOError):
@@ -235,9 +254,19 @@ class Pump:
         while not self._stopping:
             if self._patience.allows():
                 self._turn()
-            self._wake.wait(self._wait_s())
-            self._wake.clear()
+            self._rest()
         self._end()
+
+    def _rest(self) -> None:
+        """Sleep until the next stroke is due; start what is to be started meanwhile."""
+        due_s = perf_counter() + self._wait_s()
+        with contextlib.suppress(queue.Empty):
+            while not self._stopping:
+                left_s = max(0.0, due_s - perf_counter())
+                launch = self._launched.get(timeout=left_s)
+                if launch is not None:
+                    _begin(*launch)
+                del launch
 
     def _turn(self) -> None:
         try:
@@ -262,3 +291,10 @@ class Pump:
         end_ns = cell_start_ns(now_ns, self._width_s) + width_ns
         # A stroke at the window's end keeps neighbours apart to the millisecond.
         return max(0.001, min(self.interval_s, (end_ns - now_ns) / 1e9))
+
+
+def _begin(work: Callable[[], None], name: str) -> None:
+    try:
+        Thread(work, name).start()
+    except RuntimeError:  # no more threads, or the interpreter ends: somebody waits
+        work()

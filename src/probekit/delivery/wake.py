@@ -7,9 +7,9 @@ the same for that process alone.
 
 import errno
 import os
+import queue
 import select
 import stat
-import threading
 from pathlib import Path
 from typing import Protocol
 
@@ -35,11 +35,15 @@ class Bell(Protocol):
 
 
 class EventBell:
-    """A bell that is heard inside one process only."""
+    """A bell that is heard inside one process only.
+
+    An ``Event`` is written in Python: the handler of a signal that raises between two
+    of its lines would leave its lock taken, and the listener asleep for ever.
+    """
 
     def __init__(self, *, longest_s: float = POLL_S) -> None:
         """Make it; *longest_s* bounds one sleep, seconds."""
-        self._rung = threading.Event()
+        self._rung: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._longest_s = longest_s
 
     def open(self) -> None:
@@ -47,13 +51,18 @@ class EventBell:
 
     def wait(self, timeout_s: float) -> bool:
         """Sleep until somebody rings, at most the longest sleep."""
-        rung = self._rung.wait(min(max(timeout_s, 0.0), self._longest_s))
-        self._rung.clear()
-        return rung
+        try:
+            self._rung.get(timeout=min(max(timeout_s, 0.0), self._longest_s))
+        except queue.Empty:
+            return False
+        while not self._rung.empty():
+            self._rung.get_nowait()
+        return True
 
     def ring(self) -> None:
         """Wake the listener; any thread."""
-        self._rung.set()
+        if self._rung.empty():  # nobody may be listening
+            self._rung.put(None)
 
     def close(self) -> None:
         """Nothing to close."""

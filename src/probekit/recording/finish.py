@@ -1,13 +1,12 @@
 """From what was queued to the event or span that may be buffered."""
 
 from probekit.hints import TYPE_CHECKING, TypeAlias
-from probekit.notice import notice
 from probekit.recorded import Event
 from probekit.recording.errors.group import Sample
 from probekit.recording.errors.stack import text_of
 
 if TYPE_CHECKING:
-    from probekit.model import Harvest, Span
+    from probekit.model import Span
     from probekit.recording.registry import Registry
     from probekit.recording.seams import EndedSpan
 
@@ -44,23 +43,8 @@ def finished(queued: Queued, registry: "Registry") -> Event:
     )
 
 
-def finish_spans(
-    queued: "list[QueuedSpan]", into: "Harvest", registry: "Registry"
-) -> int:
-    """Add spans to a harvest; how many could not be made."""
-    if not queued:
-        return 0
+def finished_span(queued: QueuedSpan, registry: "Registry") -> "Span":
+    """Make the span that may be buffered; one that came from elsewhere is."""
     from probekit.model import Span
 
-    failed = 0
-    scrub = registry.scrub
-    for each in queued:
-        try:
-            if isinstance(each, Span):
-                into.spans.append(each)
-            else:
-                into.spans.append(each.finished(scrub))
-        except Exception as error:  # noqa: PERF203 - one bad span, not the others
-            failed += 1
-            notice("harvest-span", "a span was not harvested", error)
-    return failed
+    return queued if isinstance(queued, Span) else queued.finished(registry.scrub)

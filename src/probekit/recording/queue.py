@@ -33,13 +33,14 @@ class Losses:
             if len(counts) > 1:
                 counts.append(_taken(counts))
 
-    def take(self) -> "dict[Cause, int]":
-        """Return all counts and begin anew; only under the registry's lock."""
-        return {
-            cause: _taken(counts)
-            for cause, counts in list(self._counts.items())
-            if counts
-        }
+    def harvest(self, into: "dict[Cause, int]") -> None:
+        """Add all counts and begin anew; only under the registry's lock."""
+        for cause, counts in list(self._counts.items()):
+            length = len(counts)
+            if length:
+                # Without a call in between, where Python would take a signal.
+                into[cause] = into.get(cause, 0) + sum(counts[:length])
+                del counts[:length]
 
     def forget(self) -> None:
         """Drop everything."""
@@ -76,12 +77,20 @@ class Queue(Generic[T]):
         self._items.append(item)
         return True
 
-    def take(self) -> "list[T]":
-        """Return what waits, oldest first; only under the registry's lock."""
-        items = self._items
-        taken = items[:]
-        del items[: len(taken)]
-        return taken
+    def empty(self, use: Callable[[T], None]) -> None:
+        """Give what waits to *use*, oldest first; only under the registry's lock.
+
+        Args:
+            use: What it raises goes on, and leaves what it has not got.
+
+        """
+        items, used = self._items, 0
+        try:
+            for item in items[:]:
+                use(item)
+                used += 1
+        finally:
+            del items[:used]
 
     def forget(self) -> None:
         """Drop everything."""

@@ -1,15 +1,15 @@
 """Takes what was recorded, and folds what grows long; one thread at a time.
 
 The pump drains; application threads fold when a list has grown long and nobody came.
-Its lock is theirs to try, never to wait for. One bad series or event costs itself only.
+It is theirs to try, never to wait for. One bad series or event costs itself only.
 """
 
-import sys
-from threading import RLock
+from threading import get_ident
 
+from probekit.alone import Alone
 from probekit.hints import TYPE_CHECKING
 from probekit.notice import notice
-from probekit.recording.finish import Queued, finish_spans, finished
+from probekit.recording.finish import Queued, QueuedSpan, finished, finished_span
 from probekit.recording.handle import Handle
 from probekit.recording.queue import Losses
 from probekit.recording.watch import LENGTH_LIMIT
@@ -24,28 +24,37 @@ LONG = LENGTH_LIMIT // 16  # lists below are not worth folding
 class Reaper:
     """Empties one registry."""
 
-    __slots__ = ("_busy", "_lock", "_losses", "_registry")
+    __slots__ = ("_alone", "_losses", "_registry", "_taken", "_under_way")
 
     def __init__(self, registry: "Registry", losses: Losses) -> None:
         """Serve *registry*; what goes wrong is counted in *losses*."""
         self._registry = registry
         self._losses = losses
-        # Re-entrant, so that a signal handler that drains meets _busy, not itself.
-        self._lock = RLock()
-        self._busy = False
+        self._alone = Alone()
+        # By thread: kept until it is handed over, so that an interrupt costs nothing.
+        self._taken: dict[int, Harvest] = {}
+        self._under_way: Handle | None = None
 
     def drain(self) -> "Harvest":
         """Take everything; see :meth:`Registry.drain`."""
         from probekit.model import Harvest  # not on the way of a call
 
-        into = Harvest(series=self._registry.table.series)
-        with self._lock:
-            if not (self._busy and self._is_inside()):
-                try:
-                    self._busy = True  # inside: an interrupt may come at any line
-                    self._harvest(into)
-                finally:
-                    self._busy = False
+        me = get_ident()
+        into = self._alone.run(lambda: self._drain(me), wait_s=-1)
+        if into is None or me not in self._taken:  # a signal's handler has it
+            return Harvest(series=self._registry.table.series)
+        del self._taken[me]  # no call from here on, where Python would take a signal
+        return into
+
+    def _drain(self, me: int) -> "Harvest":
+        from probekit.model import Harvest
+
+        if me in self._taken:
+            into = self._taken[me]
+            _mend(into, self._under_way)
+        else:
+            into = self._taken[me] = Harvest(series=self._registry.table.series)
+        self._harvest(into)
         return into
 
     def try_fold(self, handles: "list[Handle]", most: int) -> int:
@@ -59,39 +68,13 @@ class Reaper:
             Values that are left in long lists.
 
         """
-        # The lock is let go in the frame that took it, without a call of a function
-        # of ours: at the end of a stack such a call fails, and the lock would stay.
-        lock = self._lock
-        if not lock.acquire(blocking=False):
-            return 0
-        try:
-            if self._busy and self._is_inside():
-                return 0
-            try:
-                self._busy = True
-                return self._fold(handles, most)
-            finally:
-                self._busy = False
-        finally:
-            lock.release()
+        return self._alone.run(lambda: self._fold(handles, most)) or 0
 
     def forget(self) -> None:
         """In the child of a fork: nobody drains, whatever the parent was doing."""
-        self._lock = RLock()
-        self._busy = False
-
-    @staticmethod
-    def _is_inside() -> bool:
-        """Whether this thread, some frames up, is draining or folding already.
-
-        The flag alone may be left behind by an interrupt in the line that clears it.
-        """
-        frame = sys._getframe(1).f_back  # noqa: SLF001 - the caller's caller
-        while frame is not None:
-            if frame.f_code in _HOLDERS:
-                return True
-            frame = frame.f_back
-        return False
+        self._alone = Alone()
+        self._taken = {}
+        self._under_way = None
 
     def _fold(self, handles: "list[Handle]", most: int) -> int:
         self._losses.fold()
@@ -110,36 +93,54 @@ class Reaper:
         registry = self._registry
         registry.observers.harvest(into)
         for handle in [h for h in registry.handles if h.values or h.count]:
+            self._under_way = handle
             self._harvest_one(handle, into)
-        for queued in registry.events.take():
-            self._finish_one(queued, into)
-        failed = finish_spans(registry.spans.take(), into, registry)
-        if failed:
-            self._losses.add("spans", "internal_error", failed)
+            self._under_way = None
+        registry.events.empty(lambda queued: self._finish_one(queued, into))
+        registry.spans.empty(lambda queued: self._finish_span(queued, into))
         registry.problems.harvest(into)
         dropped, registry.dropped[0] = registry.dropped[0], 0
         dropped += registry.gate.take_missed()
         if dropped:
             self._losses.add("metrics", "recursion", dropped)
-        for cause, count in self._losses.take().items():
-            into.losses[cause] = into.losses.get(cause, 0) + count
+        self._losses.harvest(into.losses)
 
     def _harvest_one(self, handle: Handle, into: "Harvest") -> None:
         try:
             handle.harvest(into, self._invalid)
         except Exception as error:  # one bad series must not cost the others
-            self._losses.add("metrics", "internal_error")
             notice("harvest", f"{handle.series.name} was not harvested", error)
+            self._losses.add("metrics", "internal_error")
 
     def _finish_one(self, queued: Queued, into: "Harvest") -> None:
         try:
-            into.events.append(finished(queued, self._registry))
+            # No append, which is a call: a signal might come before it is counted.
+            into.events += [finished(queued, self._registry)]
         except Exception as error:  # nor one bad event
-            self._losses.add("events", "internal_error")
             notice("harvest-event", "an event was not harvested", error)
+            self._losses.add("events", "internal_error")
+
+    def _finish_span(self, queued: QueuedSpan, into: "Harvest") -> None:
+        try:
+            into.spans += [finished_span(queued, self._registry)]
+        except Exception as error:
+            notice("harvest-span", "a span was not harvested", error)
+            self._losses.add("spans", "internal_error")
 
     def _invalid(self, n: int) -> None:
         self._losses.add("metrics", "invalid", n)
 
 
-_HOLDERS = (Reaper.drain.__code__, Reaper.try_fold.__code__)
+def _mend(into: "Harvest", under_way: "Handle | None") -> None:
+    """Take out what an interrupt has left of a series, which still has all of it."""
+    taken = -1 if under_way is None else under_way.series_id
+    for ids, values, counts in (
+        (into.sum_ids, into.sum_values, into.sum_counts),
+        (into.gauge_ids, into.gauge_values, into.gauge_counts),
+    ):
+        rows = min(len(ids), len(values), len(counts))
+        rows -= taken in ids[rows - 1 : rows]
+        del ids[rows:], values[rows:], counts[rows:]
+    for pairs in (into.raw, into.binned):
+        if pairs and pairs[-1][0] == taken:
+            del pairs[-1]

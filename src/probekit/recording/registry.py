@@ -8,9 +8,9 @@ every class of this room takes a registry as an argument.
 
 import os
 from collections.abc import Callable
-from threading import Lock
 from time import perf_counter
 
+from probekit.alone import Alone
 from probekit.clock import SYSTEM_CLOCK, Clock
 from probekit.hints import TYPE_CHECKING, Any, TypeVar
 from probekit.notice import notice
@@ -99,7 +99,7 @@ class Registry:
         self._enabled = True
         self._pid = os.getpid()
         self._reaper = Reaper(self, self._losses)
-        self._due_lock = Lock()
+        self._attending = Alone()
 
     # -- what application threads call -------------------------------------------
 
@@ -110,15 +110,18 @@ class Registry:
         if known is not None:
             return known
         made = make_handle(series, series_id)
+        # First, for an interrupt must not leave one in use that nobody harvests.
+        self.handles.append(made)
         winner = self._handle_by_id.setdefault(series_id, made)
-        if winner is made:
-            self.handles.append(made)
+        if winner is not made:
+            self.handles.remove(made)
         return winner
 
     def adopt(self, handle: Handle) -> None:
         """Take a handle of a kind of its own for a series that has none yet."""
-        if self._handle_by_id.setdefault(handle.series_id, handle) is handle:
-            self.handles.append(handle)
+        self.handles.append(handle)
+        if self._handle_by_id.setdefault(handle.series_id, handle) is not handle:
+            self.handles.remove(handle)
 
     def due(self) -> bool:
         """Give attention because the watch has run out.
@@ -224,7 +227,7 @@ class Registry:
         Values recorded and not drained belong to the parent, which still has them.
         """
         self._reaper.forget()
-        self._due_lock = Lock()
+        self._attending = Alone()
         self._pid = os.getpid()
         self.watch.trip()
         for handle in self.handles:
@@ -276,16 +279,14 @@ class Registry:
             self.forget()
         if self.watch.is_held and suppressed():
             return True
-        lock = self._due_lock
-        if self.watch.is_resting() or not lock.acquire(blocking=False):
-            return False
-        try:
-            (self.on_due or self._rest)()
-            if not self.watch.is_resting():
-                self.watch.rest_for(REST_S)
-        finally:
-            lock.release()
+        if not self.watch.is_resting():
+            self._attending.run(self._do_what_is_due)
         return False
+
+    def _do_what_is_due(self) -> None:
+        (self.on_due or self._rest)()
+        if not self.watch.is_resting():
+            self.watch.rest_for(REST_S)
 
     def _put_off(self, error: Exception) -> bool:
         try:

@@ -16,6 +16,7 @@ from probekit.delivery.wake import ring
 from probekit.errors import BufferFailed
 from probekit.model import Harvest, Snapshot
 from probekit.notice import notice
+from probekit.runtime.aside import aside
 from probekit.runtime.crew import Crew
 from probekit.runtime.ending import at_end_of_process
 from probekit.runtime.heartbeat import Heartbeat
@@ -36,6 +37,7 @@ from probekit.thread import is_cradle
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from probekit.buffer.status import BufferStatus
     from probekit.ports import Exporter
     from probekit.recording.registry import Registry
     from probekit.settings import Settings
@@ -43,6 +45,8 @@ if TYPE_CHECKING:
 EXIT_BUDGET_S = 0.1  # of the 0.3 s that we may add; the rest is the interpreter's own
 _LAST_WORDS_S = 0.1  # for closing, when a flush has used up the time
 _SIDECAR_CHECK_S = 1.0
+_DISK_S = 1.0  # what a flush may take beyond its time when a disk hangs
+_READ_S = 10.0  # longest wait for what is read from the buffer
 _ENDING_S = 0.01  # between two writes for daemon threads that work on at the end
 
 
@@ -70,7 +74,7 @@ class Presence:
         self._over = self._alert = False
         # Threads that fork at this moment, each with the gate it took.
         self._held: dict[int, threading.RLock] = {}
-        self._switch = threading.Lock()
+        self._switch = threading.RLock()  # a signal's handler may flush
         self._sidecar_due_s = 0.0
         self._overhead = Overhead(settings, registry)
         self._sources = process_sources(settings, self._overhead)
@@ -206,7 +210,7 @@ class Presence:
         in_memory = self._places is None
         if in_memory and not homecoming.is_packed(self._crew):
             return
-        with self._pump.steady():  # a flush meanwhile would write to the old place
+        with self._pump.steady:  # a flush meanwhile would write to the old place
             if in_memory:
                 self._move(Places(homecoming.path))
                 self._pump.redirect(self._crew.journal)
@@ -252,8 +256,15 @@ class Presence:
     def flush(self, timeout_s: float) -> bool:
         """See ``probekit.flush``."""
         self._belong()
+        bound_s = timeout_s + _DISK_S
+        try:
+            return aside(lambda: self._flush(timeout_s), self._pump, bound_s)
+        except TimeoutError:
+            return False
+
+    def _flush(self, timeout_s: float) -> bool:
         end_s = SYSTEM_CLOCK.monotonic_s() + timeout_s
-        with self._pump.steady():
+        with self._pump.steady:
             written = self._pump.stroke(ship_now=True)
             crew, position = self._crew, self._crew.journal.position()
         if self._tainted or position is None:
@@ -284,7 +295,7 @@ class Presence:
     def status(self) -> Status:
         """See ``probekit.status``."""
         self._belong()
-        found = None if self._tainted else self._crew.status()
+        found = None if self._tainted else self._read_status()
         role = "leader" if self._crew.leads else "follower"
         return Status(
             service=self.settings.service,
@@ -300,12 +311,24 @@ class Presence:
             **buffer_fields(found),  # type: ignore[arg-type]
         )
 
+    def _read_status(self) -> "BufferStatus | None":
+        try:
+            return aside(self._crew.status, self._pump, _READ_S)
+        except TimeoutError:
+            return None
+
     def snapshot(self) -> Snapshot:
         """Where every series stands, as of the last closed window."""
         self._belong()
         if self._tainted:
             raise BufferFailed("the child of a raw fork may not open the buffer")
-        return self._crew.outlook.snapshot(leads=self._crew.leads)
+        crew = self._crew
+        try:
+            return aside(
+                lambda: crew.outlook.snapshot(leads=crew.leads), self._pump, _READ_S
+            )
+        except TimeoutError as error:
+            raise BufferFailed("the buffer cannot be read now") from error
 
     # -- the end ---------------------------------------------------------------------
 
@@ -395,7 +418,7 @@ class Presence:
         self._over = self._awake = False
         self._be_alert(alert=False)
         self._held = {}
-        self._switch = threading.Lock()
+        self._switch = threading.RLock()
         home = self._homecoming if self._places is None else None
         self._homecoming = home and home.inherited()
         self._crew.abandon()

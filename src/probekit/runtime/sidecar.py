@@ -8,10 +8,10 @@ waits only for a stepping stone, so that masters' ``waitpid(-1)`` never meet it.
 
 import os
 import sys
-import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from probekit.alone import Alone
 from probekit.clock import SYSTEM_CLOCK, Clock
 from probekit.delivery.wake import is_heard
 from probekit.descriptor import Held
@@ -73,7 +73,7 @@ class Sidecar:
         self._not_before_s = float("-inf")
         self._again_s = _AGAIN_S[0]
         self._pipe: Held | None = None
-        self._lock = threading.Lock()
+        self._alone = Alone()
 
     def ensure(self) -> None:
         """Start a sidecar unless somebody leads already; never raises.
@@ -85,18 +85,17 @@ class Sidecar:
         if is_heard(self._wake):
             self._again_s = _AGAIN_S[0]
             return
-        if not self._lock.acquire(blocking=False):
-            return
         try:
-            now_s = self._clock.monotonic_s()
-            if now_s >= self._not_before_s:
-                self._not_before_s = now_s + self._again_s
-                self._again_s = min(2 * self._again_s, _AGAIN_S[1])
-                self._start()
+            self._alone.run(self._start_if_due)
         except Exception as error:
             notice("sidecar", f"the shipping process could not be started: {error}")
-        finally:
-            self._lock.release()
+
+    def _start_if_due(self) -> None:
+        now_s = self._clock.monotonic_s()
+        if now_s >= self._not_before_s:
+            self._not_before_s = now_s + self._again_s
+            self._again_s = min(2 * self._again_s, _AGAIN_S[1])
+            self._start()
 
     def release(self) -> None:
         """Say that this process leaves the family."""
@@ -109,7 +108,7 @@ class Sidecar:
 
     def inherit(self) -> None:
         """In a forked child: a lock of its own; the pipe makes it one of the family."""
-        self._lock = threading.Lock()
+        self._alone = Alone()
 
     def _start(self) -> None:
         import subprocess  # 10 ms, and only here

@@ -5,10 +5,10 @@ The writer's side. A frame is on the file, whole, when ``append`` returns; from 
 """
 
 import os
-import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from probekit.alone import Alone
 from probekit.buffer.journal import frames, segment_files
 from probekit.buffer.journal.columns import unknown_ids
 from probekit.buffer.journal.memory_journal import MemoryJournal
@@ -123,9 +123,9 @@ class _Stream:
         self._id = os.urandom(8).hex()
         self._sequence = 0
         self._last_name_ns = 0
-        self._lock = threading.Lock()
-        self._holder = 0
+        self._alone = Alone()
         self._torn = False
+        self._under_way: tuple[str, int] | None = None
         self._defined: set[int] = set()
         self._defined_bytes = 0
         self._table: Sequence[Series] = ()
@@ -136,17 +136,12 @@ class _Stream:
         flags: int,
         wall_ns: "int | None" = None,
     ) -> "tuple[str, int]":
-        me = threading.get_ident()
-        if self._holder == me:
-            raise BlockingIOError("an append of this thread is under way")
-        if not self._lock.acquire(timeout=_WAIT_S):
-            raise BlockingIOError("another append takes too long")
-        try:
-            self._holder = me
-            return self._append(harvest, flags, wall_ns)
-        finally:
-            self._holder = 0
-            self._lock.release()
+        end = self._alone.run(
+            lambda: self._append(harvest, flags, wall_ns), wait_s=_WAIT_S
+        )
+        if end is None:
+            raise BlockingIOError("another append is under way")
+        return end
 
     def _append(
         self, harvest: Harvest, flags: int, wall_ns: "int | None"
@@ -158,14 +153,34 @@ class _Stream:
         new = unknown_ids(harvest, self._defined)
         definitions = {i: harvest.series[i] for i in sorted(new)}
         data = self._encode(harvest, definitions, flags, wall_ns)
-        self._write(segment, data, size_bytes)
-        self._sequence += 1
-        self.written_bytes += len(data)
+        self._under_way = end = (segment.name, size_bytes + len(data))
+        try:
+            self._write(segment, data, size_bytes)
+            self._count(end)
+        except BaseException:
+            self._size_bytes(segment)
+            raise
         self._defined |= new
         if definitions:
             self._defined_bytes += len(data)
-        self.position = end = (segment.name, size_bytes + len(data))
         return end
+
+    def _count(self, end: "tuple[str, int]") -> None:
+        """The frame that was under way is on the file, up to *end*."""
+        name, offset = self.position or ("", 0)
+        self._sequence += 1
+        self.written_bytes += end[1] - (offset if name == end[0] else 0)
+        self.position, self._under_way = end, None
+
+    def _size_bytes(self, segment: OpenSegment) -> "int | None":
+        """See ``OpenSegment``; counts a frame that an interrupt has left uncounted.
+
+        Its number would be given to another one, which nobody would read.
+        """
+        size_bytes = segment.size_bytes()
+        if self._under_way == (segment.name, size_bytes):
+            self._count(self._under_way)
+        return size_bytes
 
     def _encode(
         self,
@@ -186,7 +201,7 @@ class _Stream:
         """The segment to append to and its length; a new one where it will not do."""
         limit = max(self._limit_bytes, _DEFINITIONS_SHARE * self._defined_bytes)
         if self.segment is not None and not self._torn:
-            size_bytes = self.segment.size_bytes()
+            size_bytes = self._size_bytes(self.segment)
             if size_bytes is not None and size_bytes < limit:
                 return self.segment, size_bytes
         previous = self.segment
@@ -216,23 +231,26 @@ class _Stream:
                     raise OSError(f"wrote nothing to {segment.name}")
                 written += count
         except BaseException:
-            if written:
+            found = segment.size_bytes()
+            if found is not None and size_bytes < found < size_bytes + len(data):
                 self._torn = True  # until the torn end is off, nothing may follow it
                 os.ftruncate(segment.descriptor, size_bytes)
                 self._torn = False
             raise
 
     def end(self) -> None:
-        with self._lock:
-            segment, self.segment = self.segment, None
-            if segment is None:
-                return
-            size_bytes = segment.size_bytes()
-            try:
-                if size_bytes is not None and not self._torn:
-                    data = self._encode(Harvest(), {}, frames.END_OF_STREAM)
-                    self._write(segment, data, size_bytes)
-            except OSError:  # the free lock says the same, only later
-                return
-            finally:
-                segment.close()
+        self._alone.run(self._end, wait_s=-1)
+
+    def _end(self) -> None:
+        segment, self.segment = self.segment, None
+        if segment is None:
+            return
+        size_bytes = self._size_bytes(segment)
+        try:
+            if size_bytes is not None and not self._torn:
+                data = self._encode(Harvest(), {}, frames.END_OF_STREAM)
+                self._write(segment, data, size_bytes)
+        except OSError:  # the free lock says the same, only later
+            return
+        finally:
+            segment.close()

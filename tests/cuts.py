@@ -1,0 +1,93 @@
+"""A signal's handler at each place where Python takes signals, one after another."""
+
+import dis
+import os
+import sys
+from contextlib import suppress
+from itertools import count
+from pathlib import Path
+
+import probekit
+
+OURS = f"{Path(probekit.__file__).parent}{os.sep}"
+LOOKS_AFTER = ("CALL", "JUMP_BACKWARD", "JUMP_ABSOLUTE")
+LOOKS_NOT = ("CALL_INTRINSIC",)
+
+
+class Late(Exception):
+    """What the application's handler of a signal raises."""
+
+
+def late():
+    """A handler that sets a limit."""
+    raise Late("late")
+
+
+class Cut:
+    """Calls a handler at the how-manieth place in our code where Python would.
+
+    These are the beginning of a function, the way back from a call of one written in C
+    (before Python 3.11 of any), and the way round a loop. It gets the frame there, as
+    the handler of a signal does.
+    """
+
+    def __init__(self, number, handler=late):
+        self.left = number
+        self.handler = handler
+        self._opcode = {}
+
+    @property
+    def came(self):
+        return self.left <= 0
+
+    def __call__(self, frame, event, _):
+        if event == "call":  # of one in Python: no look on the way back
+            self._opcode[frame.f_back] = ""
+        if not frame.f_code.co_filename.startswith(OURS):
+            return None
+        frame.f_trace_opcodes = True
+        if event == "call":
+            self._look(frame)
+        elif event == "opcode":
+            before = self._opcode.get(frame, "")
+            self._opcode[frame] = dis.opname[frame.f_code.co_code[frame.f_lasti]]
+            if before.startswith(LOOKS_AFTER) and not before.startswith(LOOKS_NOT):
+                self._look(frame)
+        elif event == "return":
+            self._opcode.pop(frame, None)
+        return self
+
+    def _look(self, frame):
+        self.left -= 1
+        if self.left == 0:
+            self.handler()
+
+    def __enter__(self):
+        self._before = sys.gettrace()
+        sys.settrace(self)
+        return self
+
+    def __exit__(self, *_):
+        sys.settrace(self._before)
+
+
+def cuts():
+    """Yield a cut at the first place, one at the second ... until one does not come."""
+    for number in count(1):
+        cut = Cut(number)
+        yield cut
+        if not cut.came:
+            return
+
+
+def every_cut(work):
+    """Do *work* again and again, cut at its first place, its second ...; to the end.
+
+    Yields:
+        How many places there have been so far.
+
+    """
+    for number, cut in enumerate(cuts()):
+        with cut, suppress(Late):
+            work()
+        yield number
