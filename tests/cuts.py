@@ -1,6 +1,7 @@
 """A signal's handler at each place where Python takes signals, one after another."""
 
 import dis
+import inspect
 import os
 import sys
 from contextlib import suppress
@@ -31,8 +32,9 @@ class Cut:
     the handler of a signal does.
     """
 
-    def __init__(self, number, handler=late):
+    def __init__(self, number, handler=late, spare=""):
         self.left = number
+        self.spare = spare
         self.handler = handler
         self._opcode = {}
 
@@ -47,7 +49,10 @@ class Cut:
             return None
         frame.f_trace_opcodes = True
         if event == "call":
-            self._look(frame)
+            # A generator's frame is called to be closed as well, by no line of ours.
+            is_generators = frame.f_code.co_flags & inspect.CO_GENERATOR
+            if frame.f_code.co_name != self.spare and not is_generators:
+                self._look(frame)
         elif event == "opcode":
             before = self._opcode.get(frame, "")
             self._opcode[frame] = dis.opname[frame.f_code.co_code[frame.f_lasti]]
@@ -58,6 +63,8 @@ class Cut:
         return self
 
     def _look(self, frame):
+        if _is_final(frame):
+            return
         self.left -= 1
         if self.left == 0:
             self.handler()
@@ -71,10 +78,22 @@ class Cut:
         sys.settrace(self._before)
 
 
-def cuts():
-    """Yield a cut at the first place, one at the second ... until one does not come."""
+def _is_final(frame):
+    """Whether a finaliser runs: what is raised in one, Python ignores."""
+    while frame is not None and frame.f_code.co_name != "__del__":
+        frame = frame.f_back
+    return frame is not None
+
+
+def cuts(spare=""):
+    """Yield a cut at the first place, one at the second ... until one does not come.
+
+    Args:
+        spare: A function at whose very beginning none comes.
+
+    """
     for number in count(1):
-        cut = Cut(number)
+        cut = Cut(number, spare=spare)
         yield cut
         if not cut.came:
             return

@@ -113,6 +113,7 @@ def test_a_fault_of_ours_does_not_reach_the_beat(app, monkeypatch):
     assert beat(app, 2) >= 2
 
 
+@pytest.mark.usefixtures("celery")
 def test_what_is_no_celery_application_is_refused_with_its_type():
     with pytest.raises(ConfigError, match="got dict"):
         Probekit({})

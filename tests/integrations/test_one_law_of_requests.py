@@ -5,6 +5,7 @@ leave is held against the plain WSGI middleware, which uses ``Exchange`` itself.
 """
 
 import os
+from contextlib import nullcontext
 from functools import cache
 from types import ModuleType
 
@@ -14,9 +15,11 @@ from recorded_requests import Told
 from werkzeug.test import EnvironBuilder
 
 import probekit
+from cuts import Late, cuts
 from probekit.integrations.flask import Probekit
 from probekit.integrations.wsgi import ProbekitMiddleware
-from probekit.integrations.wsgi_exchange import KEY
+from probekit.integrations.wsgi_exchange import KEY, REMOTE
+from probekit.recording.errors.problems import Problems
 from probekit.recording.registry import REGISTRY
 
 TRACE, SPAN = "a" * 32, "b" * 16
@@ -193,21 +196,31 @@ class Spans:
         self.told.append(("end", error, error_type))
 
 
-def serve(application, path, method="GET", headers=None, *, without=(), most=None):
+def serve(
+    application,
+    path,
+    method="GET",
+    headers=None,
+    *,
+    without=(),
+    most=None,
+    during=None,
+):
     """Serve one request as a server does; return what is known of it afterwards."""
     environ = EnvironBuilder(path, method=method, headers=headers or {}).get_environ()
     for name in without:
         del environ[name]
     try:
-        body = application(environ, lambda *_: lambda _: None)
-        try:
-            for number, _ in enumerate(body, 1):
-                if number == most:
-                    break
-        finally:
-            if hasattr(body, "close"):
-                body.close()
-    except (PaymentError, SystemExit):  # the server's to see
+        with during or nullcontext():
+            body = application(environ, lambda *_: lambda _: None)
+            try:
+                for number, _ in enumerate(body, 1):
+                    if number == most:
+                        break
+            finally:
+                if hasattr(body, "close"):
+                    body.close()
+    except (PaymentError, SystemExit, Late):  # the server's to see
         pass
     told = Told()
     return {
@@ -269,3 +282,30 @@ def test_a_request_is_told_the_same_whichever_way_it_takes(
 
     assert 1 == len(told[0]["requests"])
     assert told[0] == told[1]
+
+
+@pytest.mark.parametrize("headers", [{}, PARENT], ids=["alone", "in a trace"])
+@pytest.mark.parametrize("path", ["/orders/7", "/broken", "/stream"])
+@pytest.mark.parametrize("way", [REFERENCE, "flask", "django"])
+def test_a_limit_that_comes_at_any_place_leaves_no_request_active(
+    way, path, headers, monkeypatch
+):
+    """Nor the ids of its caller running.
+
+    But where it comes at the first line of what ends a request that has failed: there
+    is nothing yet that would catch it.
+    """
+    # Its own, for the same error again and again is told more and more rarely.
+    monkeypatch.setattr(REGISTRY, "problems", Problems(REGISTRY))
+    application = made(way)
+    whole, _ = serve(application, path, headers=headers)
+    for places, cut in enumerate(cuts(spare="fail")):
+        told, _ = serve(application, path, headers=headers, during=cut)
+        left = REMOTE.get()
+        REMOTE.set(("", ""))
+
+        assert (0, ("", "")) == (told["level"], left), places
+    after, _ = serve(application, path, headers=headers)
+
+    assert whole["requests"] == after["requests"]
+    assert places > 8

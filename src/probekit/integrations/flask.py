@@ -155,19 +155,20 @@ def watched(
             if not tells:
                 start_response = exchange.answered(start_response)
         except Exception:
+            exchange.give_up()
             notice("flask-begin", "probekit: a Flask request could not be watched")
         try:
             body = inner(environ, start_response)
+            if exchange.streamed:
+                return Stream(body, exchange)
+            if exchange.ended_s or exchange.traced:
+                exchange.end()
+                return body
         except BaseException as error:
             exchange.fail(error)
             raise
-        if exchange.streamed:
-            return Stream(body, exchange)
-        if exchange.ended_s or exchange.traced:
-            exchange.end()
-            return body
-        ended_s = perf_counter()
         try:
+            ended_s = perf_counter()
             exchange.method = environ["REQUEST_METHOD"]
             exchange.scheme = environ["wsgi.url_scheme"]
             exchange.protocol = environ["SERVER_PROTOCOL"]

@@ -96,17 +96,18 @@ class ProbekitMiddleware:
             exchange.begin(environ)
             start_response = exchange.answered(start_response)
         except Exception:
+            exchange.give_up()
             notice("wsgi-begin", "probekit: a request could not be watched")
         try:
             body = self.app(environ, start_response)
+            if type(body) in _WHOLE or _is_file(body, environ):
+                exchange.end()
+                return body
+            exchange.lasts()
+            return Stream(body, exchange)
         except BaseException as error:
             exchange.fail(error)
             raise
-        if type(body) in _WHOLE or _is_file(body, environ):
-            exchange.end()
-            return body
-        exchange.lasts()
-        return Stream(body, exchange)
 
 
 class _RoutedExchange(Exchange):

@@ -94,6 +94,18 @@ class Exchange(Record):
             self.join_trace(environ)
         return True
 
+    def give_up(self) -> None:
+        """Be forgotten: it has not begun well, or a signal's handler would not have it.
+
+        Else the request would be active for ever, and its caller's ids those of
+        whatever the thread does next.
+        """
+        self.ended_s = UNHEARD
+        if getattr(self, "traced", False):
+            self.leave_trace()
+            if self._token is None:  # it may not have come to be kept
+                REMOTE.set(("", ""))
+
     def end(self) -> None:
         """Let the duration be recorded; the second time does nothing."""
         if self.ended_s:
@@ -106,13 +118,13 @@ class Exchange(Record):
             self.protocol = environ.get("SERVER_PROTOCOL", "")
             environ.pop(KEY, None)
         except Exception:
-            self.ended_s = UNHEARD
+            self.give_up()
             notice("wsgi-end", "probekit: a request was not recorded")
             return
-        self.environ = GONE  # breaks the cycle between the two
-        self.ended_s = ended_s
         if self.traced:
             self.leave_trace()
+        self.environ = GONE  # breaks the cycle between the two
+        self.ended_s = ended_s
 
     def lasts(self) -> None:
         """Keep on after the call: the body is made while it is sent."""
@@ -181,7 +193,12 @@ class Exchange(Record):
                 self.status = _FAILED
         except Exception:
             notice("wsgi-error", "probekit: an error of a request was not recorded")
-        self.end()
+        finally:
+            try:
+                self.end()
+            except BaseException:  # a signal's handler would not have it
+                self.end()
+                raise
 
     def join_trace(self, environ: "dict[str, Any]") -> None:
         """Open the request's span, and make its caller's ids the running ones."""
@@ -202,14 +219,19 @@ class Exchange(Record):
         )
 
     def leave_trace(self) -> None:
-        """Undo :meth:`join_trace`; the answer is known."""
+        """Undo :meth:`join_trace`, once; the answer is known."""
+        span = self._span
+        if not self._stays:
+            self._span = None
         try:
-            if self._span is not None:
-                end_request(self._span, self.answer(), leave=not self._stays)
-            if self._token is not None:
-                left(self._token)
+            if span is not None:
+                end_request(span, self.answer(), leave=not self._stays)
         except Exception:
             notice("wsgi-end", "probekit: a request's trace was not closed")
+        finally:
+            if self._token is not None:
+                left(self._token)
+                self._token = None
 
 
 def is_aside(excluded: "re.Pattern[str]", environ: "dict[str, Any]") -> bool:
@@ -231,7 +253,7 @@ def left(token: "Token[tuple[str, str]]") -> None:
     """Undo :func:`entered`."""
     try:
         REMOTE.reset(token)
-    except ValueError:  # ended in another context than it began in
+    except (ValueError, RuntimeError):  # in another context, or undone already
         REMOTE.set(("", ""))
 
 
@@ -297,4 +319,6 @@ class Stream:
 
     def __del__(self) -> None:
         """End also where a server forgot to close."""
-        self._exchange.end()
+        exchange = getattr(self, "_exchange", None)  # a signal may have come before it
+        if exchange is not None:
+            exchange.end()

@@ -12,11 +12,10 @@ from django.http import HttpResponse
 
 from probekit.integrations.django.database import DatabaseMetrics, Tally
 from probekit.integrations.django.routes import TEMPLATES, template_of
-from probekit.integrations.django.visit import Visit, ended, tell
+from probekit.integrations.django.visit import Visit, ended, ended_anyway, tell
 from probekit.integrations.record import GONE
 from probekit.integrations.wsgi_exchange import DEADLINE, ENTER, KEY, UNHEARD
 from probekit.notice import notice
-from probekit.passing import let_pass
 from probekit.recording.registry import REGISTRY
 
 SCHEME = "wsgi.url_scheme"  # what only an environ of WSGI has
@@ -59,6 +58,7 @@ def watched(
                 if database is not None:
                     visit.tally = Tally(database)
         except Exception:
+            visit.give_up()
             notice("django-begin", "probekit: a request could not be watched")
         try:
             response = get_response(request)
@@ -83,9 +83,7 @@ def watched(
             visit.protocol = environ["SERVER_PROTOCOL"]
             del environ[KEY]
         except Exception as error:  # no response of Django's, or names are left out
-            response = ended(visit, request, response)
-            let_pass(error)
-            return response
+            return ended_anyway(visit, request, response, error)
         visit.environ, visit.request = GONE, None
         visit.ended_s = ended_s
         if visit.tally is not None:

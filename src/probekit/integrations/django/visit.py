@@ -12,6 +12,7 @@ from probekit.integrations.django.database import DatabaseMetrics, Tally
 from probekit.integrations.django.routes import TEMPLATES, template_of
 from probekit.integrations.wsgi_exchange import KEY, Exchange, Stream
 from probekit.notice import notice
+from probekit.passing import let_pass
 from probekit.recording.registry import REGISTRY
 
 
@@ -142,9 +143,22 @@ def ended(watched: Watched, request: Any, response: Any) -> Any:
         if response.streaming:
             return watched.stream(response)
     except Exception:  # no response of Django's
+        watched.end()
         notice("django-answer", "probekit: an answer could not be looked at")
     watched.end()
     return response
+
+
+def ended_anyway(
+    watched: Watched, request: Any, response: Any, error: Exception
+) -> Any:
+    """Likewise after *error* came in between, which is raised if a signal's is."""
+    try:
+        let_pass(error)
+    except BaseException:
+        watched.end()
+        raise
+    return ended(watched, request, response)
 
 
 def watch_stream(response: Any, watched: Watched) -> None:
@@ -161,8 +175,8 @@ def watch_stream(response: Any, watched: Watched) -> None:
             response.streaming_content = Stream(response.streaming_content, watched)
         response._resource_closers.append(watched.end)  # noqa: SLF001
     except Exception:
-        notice("django-stream", "probekit: a streamed answer could not be watched")
         watched.end()
+        notice("django-stream", "probekit: a streamed answer could not be watched")
 
 
 class _AsyncStream:
