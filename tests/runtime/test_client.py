@@ -212,6 +212,36 @@ def test_without_any_thread_recording_goes_on_inline(stage):
     assert stage.totals()["shop.orders"] == 50
 
 
+@pytest.mark.row("D3")
+def test_a_flush_waits_for_its_time_and_not_for_a_disk_that_hangs(stage):
+    """Nor does ``status``; what waited is delivered when the disk goes on."""
+    out = stage.run(
+        """
+        import threading
+        from probekit.buffer.journal import segments
+        configure(own_metrics=False)
+        probekit.count("shop.orders", 1)
+        print(probekit.flush(10))
+        hangs, goes_on, real = threading.Event(), threading.Event(), os.write
+
+        def write(descriptor, data):
+            hangs.set()
+            goes_on.wait()
+            return real(descriptor, data)
+
+        segments.os = type("os", (), {**vars(os), "write": staticmethod(write)})
+        probekit.count("shop.orders", 1)
+        hangs.wait()
+        print(probekit.flush(0.05), goes_on.is_set(), flush=True)
+        goes_on.set()
+        print(probekit.flush(10))
+        """,
+    )
+
+    assert ["True", "False", "False", "True"] == out.split()
+    assert stage.totals()["shop.orders"] == 2
+
+
 @pytest.mark.row("P16")
 def test_a_daemonized_host_keeps_recording_and_its_files_are_safe(stage):
     """It closes every descriptor and reuses the numbers: we never write into them.

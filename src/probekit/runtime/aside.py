@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar
 
 from probekit.clock import SYSTEM_CLOCK
+from probekit.runtime.parts import silence
 
 T = TypeVar("T")
 _LOOK_S = 0.1  # between two looks whether anybody does it
@@ -69,6 +70,7 @@ class _Task(Generic[T]):
     def run(self) -> None:
         self.begun = True
         try:
+            silence()
             self._found.append(self._work())
         except BaseException as error:
             self._failure = error
