@@ -79,8 +79,11 @@ class Cut:
 
 
 def _is_final(frame):
-    """Whether a finaliser runs: what is raised in one, Python ignores."""
-    while frame is not None and frame.f_code.co_name != "__del__":
+    """Whether a finaliser runs: what is raised in one, Python ignores.
+
+    Callbacks of weak references are called ``gone`` here.
+    """
+    while frame is not None and frame.f_code.co_name not in {"__del__", "gone"}:
         frame = frame.f_back
     return frame is not None
 

@@ -2,10 +2,13 @@
 
 from contextlib import suppress
 
+import pytest
+
 from cuts import Late, cuts
 from probekit.model import Span
 from probekit.recording.events import record_event
 from probekit.recording.instruments import Counter, Gauge, Histogram
+from probekit.recording.probe import Wish
 from probekit.recording.registry import Registry
 
 SERIES = 3
@@ -102,3 +105,24 @@ def test_attention_that_is_cut_is_given_by_the_next_call():
 
         assert before + 1 == len(calls), places
     assert places > 3
+
+
+@pytest.mark.parametrize("counted", [False, True])
+@pytest.mark.usefixtures("way")
+def test_a_failure_that_is_cut_anywhere_leaves_the_next_one_recorded(counted):
+    for places, cut in enumerate(cuts()):
+        registry = Registry()
+        registry.watch.rest_for(3600)
+
+        @Wish(registry=registry, counted=counted, name="work").grant
+        def work():
+            raise KeyError
+
+        with suppress(Late, KeyError), cut:
+            work()
+        registry.drain()
+        with suppress(KeyError):
+            work()
+
+        assert [1] == [each.count for each in registry.drain().problems], places
+    assert places > 5

@@ -3,10 +3,10 @@
 import math
 from collections.abc import Sequence
 
-from probekit.buffer.pace import Pace
 from probekit.buffer.totals import clamped
 from probekit.histogram import Histogram
 from probekit.model import Harvest, Series, Signal
+from probekit.pace import Pace
 
 _LIST_LIMIT = 1000  # longer lists of raw values become histograms
 

@@ -9,11 +9,11 @@ from zlib import crc32
 from probekit.buffer import accounts, checksums, sql
 from probekit.buffer.closing import Closing, Folded, SegmentRow, StreamRow, Superseded
 from probekit.buffer.meta import began_no_later, read_meta, write_meta
-from probekit.buffer.pace import Pace
 from probekit.buffer.rows import event_facts, span_facts, sql_text
 from probekit.buffer.totals import Totals
 from probekit.histogram import Histogram
 from probekit.model import Problem, Series
+from probekit.pace import Pace
 
 PROBLEMS_LIMIT = 1000
 

@@ -12,12 +12,12 @@ from typing import Any
 
 from probekit.buffer import checksums, sql
 from probekit.buffer.checksums import STANDING, of_words
-from probekit.buffer.pace import Pace
 from probekit.buffer.records import load_attributes
 from probekit.buffer.rows import sql_json, sql_text
 from probekit.errors import BufferCorrupt
 from probekit.histogram import Histogram
 from probekit.model import Series
+from probekit.pace import Pace
 
 _IDENTITY = "id, name, kind, unit, attributes, description, ends_with_process, crc"
 _TOTAL = ", ".join((*STANDING, "total_crc"))

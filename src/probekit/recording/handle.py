@@ -10,7 +10,6 @@ judged there, not when they are recorded: the caller's path is one append.
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from time import perf_counter, sleep
 
 from probekit.hints import TYPE_CHECKING, Any, TypeAlias
 from probekit.passing import let_pass
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
     from probekit.model import Harvest
 
 RAW_LIMIT = 64  # up to so many values travel as they are, more as a histogram
-_YIELD_S = 0.001  # work after which the GIL is offered to the application
 
 Invalid: TypeAlias = "Callable[[int], None]"
 _PLAIN = {int, float}
@@ -180,17 +178,17 @@ class HistogramHandle(Handle):
         """A new histogram of what is binned already and the first *taken* values."""
         # Here: who decorates and is not called often needs none of its 2,430 bounds.
         from probekit.histogram import CHUNK, Histogram
+        from probekit.pace import Pace
 
         binned = Histogram()
         if self.binned is not None:
             binned.merge(self.binned)
-        since_s = perf_counter()
+        pace = Pace()
         for start in range(0, taken, CHUNK):
             chunk = self.values[start : min(start + CHUNK, taken)]
             _bin(chunk, binned, invalid)
-            if polite and perf_counter() - since_s > _YIELD_S:
-                sleep(0)
-                since_s = perf_counter()
+            if polite:
+                pace.breathe()
         return binned
 
 

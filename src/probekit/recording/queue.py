@@ -2,8 +2,11 @@
 
 from collections.abc import Callable
 
-from probekit.hints import Generic, TypeAlias, TypeVar
+from probekit.hints import TYPE_CHECKING, Generic, TypeAlias, TypeVar
 from probekit.recorded import Signal
+
+if TYPE_CHECKING:
+    from probekit.pace import Pace
 
 QUEUE_LIMIT = 10_000  # events, and spans, between two drains
 
@@ -77,16 +80,17 @@ class Queue(Generic[T]):
         self._items.append(item)
         return True
 
-    def empty(self, use: Callable[[T], None]) -> None:
+    def empty(self, use: Callable[[T], None], pace: "Pace") -> None:
         """Give what waits to *use*, oldest first; only under the registry's lock.
 
         Args:
             use: What it raises goes on, and leaves what it has not got.
+            pace: Lets the application's threads run in between.
 
         """
         items, used = self._items, 0
         try:
-            for item in items[:]:
+            for item in pace.through(items[:]):
                 use(item)
                 used += 1
         finally:

@@ -16,6 +16,7 @@ from probekit.recording.watch import LENGTH_LIMIT
 
 if TYPE_CHECKING:
     from probekit.model import Harvest
+    from probekit.pace import Pace
     from probekit.recording.registry import Registry
 
 LONG = LENGTH_LIMIT // 16  # lists below are not worth folding
@@ -48,13 +49,14 @@ class Reaper:
 
     def _drain(self, me: int) -> "Harvest":
         from probekit.model import Harvest
+        from probekit.pace import Pace
 
         if me in self._taken:
             into = self._taken[me]
             _mend(into, self._under_way)
         else:
             into = self._taken[me] = Harvest(series=self._registry.table.series)
-        self._harvest(into)
+        self._harvest(into, Pace())
         return into
 
     def try_fold(self, handles: "list[Handle]", most: int) -> int:
@@ -89,15 +91,16 @@ class Reaper:
                 left += len(handle.values)
         return left
 
-    def _harvest(self, into: "Harvest") -> None:
+    def _harvest(self, into: "Harvest", pace: "Pace") -> None:
         registry = self._registry
         registry.observers.harvest(into)
-        for handle in [h for h in registry.handles if h.values or h.count]:
+        touched = [each for each in registry.handles if each.values or each.count]
+        for handle in pace.through(touched):
             self._under_way = handle
             self._harvest_one(handle, into)
             self._under_way = None
-        registry.events.empty(lambda queued: self._finish_one(queued, into))
-        registry.spans.empty(lambda queued: self._finish_span(queued, into))
+        registry.events.empty(lambda queued: self._finish_one(queued, into), pace)
+        registry.spans.empty(lambda queued: self._finish_span(queued, into), pace)
         registry.problems.harvest(into)
         dropped, registry.dropped[0] = registry.dropped[0], 0
         dropped += registry.gate.take_missed()

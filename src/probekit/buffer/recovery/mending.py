@@ -10,7 +10,7 @@ from typing import Any
 
 from probekit.buffer import accounts
 from probekit.buffer.checksums import OF, columns, is_good, of_words
-from probekit.buffer.pace import Pace
+from probekit.pace import Pace
 
 
 def sweep(connection: sqlite3.Connection) -> "tuple[int, int]":

@@ -131,8 +131,8 @@ class _Failures(Witness):
         thread, outcome = get_ident(), self._outcome
         if outcome is None or thread in FAILING:
             return
-        FAILING.add(thread)
         try:
+            FAILING.add(thread)  # inside: a signal may come right after it
             outcome.fail(0.0, error)
             seen_id, seen_s = id(error), perf_counter()
             self.seen_id, self.seen_s = seen_id, seen_s

@@ -262,8 +262,8 @@ class Stitch(Witness):
         thread = get_ident()
         if thread in FAILING:
             return
-        FAILING.add(thread)
         try:
+            FAILING.add(thread)  # inside: a signal may come right after it
             begun_s = started_s
             if hot and not started_s:
                 begun_s = perf_counter() - hot.handle.last_s
