@@ -6,9 +6,11 @@ import pytest
 
 from cuts import Late, cuts
 from probekit.model import Span
+from probekit.pace import Pace
 from probekit.recording.events import record_event
 from probekit.recording.instruments import Counter, Gauge, Histogram
 from probekit.recording.probe import Wish
+from probekit.recording.queue import Queue
 from probekit.recording.registry import Registry
 
 SERIES = 3
@@ -76,6 +78,26 @@ def test_a_handler_that_drains_in_a_drain_takes_nothing_twice():
             last = registry.drain()
 
         assert whole == told([*harvests, last]), places
+
+
+def test_what_comes_during_a_drain_has_all_the_room_there_is():
+    """The drain lets the application's threads run, and takes its time for it."""
+    refused, given = [], []
+    queue = Queue(lambda: refused.append(1), limit=10)
+    for n in range(10):
+        queue.put(n)
+
+    def use(n):
+        if n < 10:
+            queue.put(n + 10)
+        given.append(n)
+
+    queue.empty(use, Pace())
+    queue.empty(use, Pace())
+
+    assert list(range(20)) == given
+    assert [] == refused
+    assert 0 == len(queue)
 
 
 def test_a_series_that_is_made_while_a_signal_comes_is_harvested():

@@ -60,11 +60,12 @@ class Queue(Generic[T]):
         limit: Most items that may wait; may be changed at any time.
     """
 
-    __slots__ = ("_items", "_refused", "limit")
+    __slots__ = ("_items", "_leaving", "_refused", "limit")
 
     def __init__(self, refused: Callable[[], None], limit: int = QUEUE_LIMIT) -> None:
         """Start empty; *refused* is called for each item beyond *limit*."""
         self._items: list[T] = []
+        self._leaving: list[T] = []  # takes no room from what comes meanwhile
         self.limit = limit
         self._refused = refused
 
@@ -88,17 +89,20 @@ class Queue(Generic[T]):
             pace: Lets the application's threads run in between.
 
         """
-        items, used = self._items, 0
+        items, leaving, used = self._items, self._leaving, 0
+        waiting = len(items)
+        leaving += items[:waiting]
+        del items[:waiting]  # no call in between, where Python would take a signal
         try:
-            for item in pace.through(items[:]):
+            for item in pace.through(leaving[:]):
                 use(item)
                 used += 1
         finally:
-            del items[:used]
+            del leaving[:used]
 
     def forget(self) -> None:
         """Drop everything."""
-        del self._items[:]
+        del self._items[:], self._leaving[:]
 
 
 def _taken(counts: "list[int]") -> int:

@@ -39,13 +39,14 @@ def aside(work: "Callable[[], T]", starter: Starter, timeout_s: float) -> T:
         TimeoutError: It is not done yet, and goes on.
 
     """
-    if threading.current_thread() is not threading.main_thread():
+    is_main = threading.current_thread() is threading.main_thread()
+    is_needed = is_main and starter.is_alive
+    if not is_needed:
         return work()
     task = _Task(work)
     end_s = SYSTEM_CLOCK.monotonic_s() + timeout_s
-    if starter.is_alive:
-        starter.launch(task.run, "probekit-aside")
-    while not task.is_done(_LOOK_S if starter.is_alive else 0.0):
+    starter.launch(task.run, "probekit-aside")
+    while not task.is_done(_LOOK_S):
         if not (task.begun or starter.is_alive):
             return work()
         if SYSTEM_CLOCK.monotonic_s() >= end_s:
