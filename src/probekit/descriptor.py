@@ -7,6 +7,17 @@ asks here before each use, so that no byte of ours ever lands in a file of the h
 import os
 from dataclasses import dataclass
 
+# The system's own, for pipes. eventlet puts others into ``os`` that first let whoever
+# else is ready run, who may close the pipe: nobody would come back from there.
+try:
+    from posix import read as read_now
+    from posix import write as write_now
+except ImportError:  # Windows
+    from os import read as read_now
+    from os import write as write_now
+
+__all__ = ["Held", "read_now", "write_now"]
+
 
 @dataclass(frozen=True, slots=True)
 class Held:

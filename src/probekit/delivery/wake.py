@@ -13,7 +13,7 @@ import stat
 from pathlib import Path
 from typing import Protocol
 
-from probekit.descriptor import Held
+from probekit.descriptor import Held, read_now, write_now
 
 POLL_S = 0.2  # where nobody can ring from outside
 
@@ -112,7 +112,7 @@ class FifoBell:
         if not ready:
             return False
         try:
-            while len(os.read(descriptor, 4096)) == 4096:  # noqa: PLR2004 - its own size
+            while len(read_now(descriptor, 4096)) == 4096:  # noqa: PLR2004 - its own size
                 continue
         except BlockingIOError:
             return True
@@ -123,7 +123,7 @@ class FifoBell:
         held = self._held
         if held is not None and held.is_ours():
             try:
-                os.write(held.number, b"!")
+                write_now(held.number, b"!")
             except OSError:  # full: the listener has enough to hear
                 return
 
@@ -168,7 +168,7 @@ def ring(path: Path) -> bool:
     if descriptor is None:
         return False
     try:
-        os.write(descriptor, b"!")
+        write_now(descriptor, b"!")
     except BlockingIOError:  # full of rings
         return True
     except OSError:  # the reader left just now

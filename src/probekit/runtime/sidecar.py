@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from probekit.alone import Alone
 from probekit.clock import SYSTEM_CLOCK, Clock
 from probekit.delivery.wake import is_heard
-from probekit.descriptor import Held
+from probekit.descriptor import Held, write_now
 from probekit.notice import notice
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ class Sidecar:
             raise ValueError("this Python does not know its own executable")
         reader, writer = os.pipe()
         try:
-            os.write(writer, data)
+            write_now(writer, data)
             stone = subprocess.Popen(  # noqa: S603 - our own interpreter, fixed words
                 [sys.executable, "-I", "-S", "-c", _STONE, _MAIN],
                 stdin=reader,

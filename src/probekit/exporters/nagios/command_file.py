@@ -12,6 +12,7 @@ import stat
 from collections.abc import Sequence
 from pathlib import Path
 
+from probekit.descriptor import write_now
 from probekit.errors import RetryLater
 from probekit.exporters.nagios.results import Result, cut
 from probekit.exporters.transport.deadline import Deadline
@@ -83,7 +84,7 @@ class CommandFile:
     def _fits(self, descriptor: int, chunk: bytes) -> bool:
         """Write *chunk* whole, or say that the pipe is full; it is short enough."""
         try:
-            os.write(descriptor, chunk)
+            write_now(descriptor, chunk)
         except BlockingIOError:
             return False
         except OSError as error:
