@@ -1,5 +1,6 @@
 """What holds for all tests."""
 
+import gc
 import signal
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 # that a folder here never hides a module.
 sys.path.append(str(Path(__file__).parent))
 
+import pytest
 from hypothesis import HealthCheck, Phase, settings
 
 import rowrecord
@@ -37,6 +39,18 @@ def pytest_ignore_collect(collection_path: Path) -> "bool | None":
     if collection_path.suffix == ".py" and not collection_path.name.startswith("test_"):
         return True
     return None
+
+
+@pytest.fixture
+def no_collection():
+    """Let nobody's finaliser run in the midst, say at the end of the stack.
+
+    What it raises there, Python tells aloud, and the test that left it is another one.
+    """
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
 
 
 def pytest_configure(config):

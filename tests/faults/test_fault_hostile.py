@@ -271,6 +271,7 @@ def test_huge_and_deep_things_are_cut(kit):
 
 
 @pytest.mark.row("R2", "R3")
+@pytest.mark.usefixtures("no_collection")
 def test_at_the_end_of_the_stack_only_the_stack_ends(kit):
     """Only RecursionError leaves a call, and everything works afterwards."""
 

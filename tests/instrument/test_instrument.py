@@ -501,6 +501,7 @@ def test_no_call_is_lost_under_threads(any_shop):
     assert 2000 == shop.calls("threads.g", "OSError")
 
 
+@pytest.mark.usefixtures("no_collection")
 def test_a_call_at_the_end_of_the_stack_is_counted_as_lost(shop):
     """Where even our own function has no room, the host's exception passes."""
     module = shop.load("deep", "def f(n): return f(n + 1)")

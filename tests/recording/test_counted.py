@@ -277,6 +277,7 @@ def test_an_attempt_to_start_that_fails_is_no_affair_of_the_caller(
     assert {("work", None): 1} == calls()
 
 
+@pytest.mark.usefixtures("no_collection")
 def test_a_full_stack_is_the_functions_own_affair(count, registry):
     """Whatever depth it ends at; the next call counts."""
 

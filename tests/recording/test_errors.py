@@ -284,6 +284,7 @@ def test_samples_are_limited_and_counts_are_not(probe, drained):
     assert {("f", f"{__name__}.ShopError"): 500} == recorded.calls()
 
 
+@pytest.mark.usefixtures("no_collection")
 def test_a_recursion_error_is_the_same_object_and_one_problem(probe, drained):
     """Where no stack is left for us, the next wrapper up counts."""
 
