@@ -6,7 +6,7 @@ from contextlib import suppress
 import pytest
 
 from cuts import Late, cuts
-from probekit.delivery.pump import Pump
+from probekit.delivery.pump import FEW, Pump
 from probekit.model import Event, Harvest
 
 
@@ -162,6 +162,34 @@ def test_after_a_huge_drain_the_next_comes_sooner(clock):
     pump.stroke()
 
     assert pump._wait_s() < 0.05
+
+
+@pytest.mark.parametrize("per_s", [10, 100, 1_000, 3_000])
+def test_few_records_wait_at_a_time_however_many_come(clock, per_s):
+    """Each that waits is an object for the application's garbage collector."""
+    drained = [0]
+    pump = pump_of(
+        lambda: Harvest(events=[Event(0, "e")] * drained[0]), FakeJournal(), clock
+    )
+    for _ in range(20):
+        wait_s = pump._wait_s()
+        drained[0] = round(per_s * wait_s)
+        pump.stroke()
+
+    assert drained[0] <= FEW
+    assert wait_s == pytest.approx(min(pump.interval_s, FEW / per_s), rel=0.3)
+
+
+def test_when_no_more_records_come_the_pump_rests_again(clock):
+    """Each stroke costs something, and there is nothing to write."""
+    harvest = Harvest(events=[Event(0, "e")] * 1000)
+    pump = pump_of(lambda: harvest, FakeJournal(), clock)
+    pump.stroke()
+    hurried_s = pump._wait_s()
+    harvest = Harvest()
+    pump.stroke()
+
+    assert hurried_s < 0.05 < pump._wait_s()
 
 
 class Whole(Source):

@@ -3,7 +3,7 @@
 import pytest
 
 from probekit import pace as module
-from probekit.pace import Pace
+from probekit.pace import Pace, Paced
 
 
 class Interpreter:
@@ -71,3 +71,12 @@ def test_short_work_gives_nothing_up(interpreter):
 @pytest.mark.parametrize("number", [0, 1, 4, 5, 17])
 def test_all_things_come_through_in_order(number):
     assert list(range(number)) == list(Pace().through(range(number)))
+    assert list(range(number)) == list(Pace().through(iter(range(number))))
+    assert tuple(range(number)) == Paced(range(number)) == (*Paced(range(number)),)
+
+
+def test_who_goes_through_a_paced_tuple_gives_the_interpreter_up(interpreter):
+    for _ in Paced(range(1_000)):
+        interpreter.now_s += 0.0001
+
+    assert interpreter.given_up >= 30

@@ -171,13 +171,12 @@ class Cell:
         table: Sequence[Series],
     ) -> "list[tuple[Series, float | Histogram, int]]":
         """What each series did: (series, value, measurements)."""
-        known = self._histograms
-        for slot, held in Pace().through(list(self._lists.items())):
+        known, lists = self._histograms, self._lists
+        for slot in Pace().through(list(lists)):
             histogram = known.get(slot)
             if histogram is None:
                 histogram = known[slot] = Histogram()
-            histogram.take(held)  # at most _LIST_LIMIT, and nobody else's
-        self._lists.clear()
+            histogram.take(lists.pop(slot))  # at most _LIST_LIMIT, and nobody else's
         self.raw_values = 0
         found: list[tuple[Series, float | Histogram, int]] = [
             (table[slot], value, int(count))

@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from probekit.buffer.cumulative import copy_of
+from probekit.buffer.rows import Facts
 from probekit.errors import BufferFailed
 from probekit.histogram import Histogram
-from probekit.model import Event, Point, Problem, Series, Signal, Span, Window
+from probekit.model import Point, Problem, Series, Signal, Window
 
 
 class Superseded(BufferFailed):
@@ -74,6 +75,8 @@ class Closing:
         epoch: Number of the clock's epoch at the end.
         end_ns: Where the next window starts, nanoseconds since 1970.
         cells: Windows, oldest first.
+        events: In the order of reading.
+        spans: Likewise.
         losses: (signal, reason) → records; recorded and dropped.
         gone_segments: Names to forget.
         gone_streams: Ids to forget.
@@ -83,8 +86,8 @@ class Closing:
     epoch: int
     end_ns: int
     cells: "list[ClosedCell]" = field(default_factory=list)
-    events: "list[Event]" = field(default_factory=list)
-    spans: "list[Span]" = field(default_factory=list)
+    events: "list[Facts]" = field(default_factory=list)
+    spans: "list[Facts]" = field(default_factory=list)
     problems: "list[Problem]" = field(default_factory=list)
     losses: "dict[tuple[Signal, str], int]" = field(default_factory=dict)
     segments: "list[SegmentRow]" = field(default_factory=list)

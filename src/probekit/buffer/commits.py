@@ -9,10 +9,10 @@ from zlib import crc32
 from probekit.buffer import accounts, checksums, sql
 from probekit.buffer.closing import Closing, Folded, SegmentRow, StreamRow, Superseded
 from probekit.buffer.meta import began_no_later, read_meta, write_meta
-from probekit.buffer.rows import event_facts, span_facts, sql_text
+from probekit.buffer.rows import Facts, sql_text
 from probekit.buffer.totals import Totals
 from probekit.histogram import Histogram
-from probekit.model import Problem, Series
+from probekit.model import Problem, Series, Signal
 from probekit.pace import Pace
 
 PROBLEMS_LIMIT = 1000
@@ -123,8 +123,8 @@ def _write_cells(
         ids = numbers[begin : begin + len(cell.points)]
         begin += len(ids)
         standing = totals.add(cell.points, ids)
-        for (_, value, count), id_, stands in pace.through(
-            list(zip(cell.points, ids, standing, strict=True))
+        for (_, value, count), id_, stands in zip(
+            pace.through(cell.points), ids, standing, strict=True
         ):
             if isinstance(value, Histogram):
                 points.append(checksums.histogram_point(window, id_, count, value))
@@ -146,23 +146,23 @@ def _write_records(
     between: Callable[[], None],
 ) -> None:
     """Events and spans, under the id of the commit's last window."""
-    number = accounts.last(connection, "events")
-    pace = Pace()
-    rows: list[sql.Row] = [
-        (number, window, *event_facts(number, event))
-        for number, event in enumerate(pace.through(closing.events), number + 1)
-    ]
-    sql.insert(connection, "event", rows, between=between)
-    accounts.record(connection, "events", len(rows))
-    accounts.set_last(connection, "events", number + len(rows))
-    number = accounts.last(connection, "spans")
-    rows = [
-        (number, window, *span_facts(number, span))
-        for number, span in enumerate(pace.through(closing.spans), number + 1)
-    ]
-    sql.insert(connection, "span", rows, between=between)
-    accounts.record(connection, "spans", len(rows))
-    accounts.set_last(connection, "spans", number + len(rows))
+    both: tuple[tuple[Signal, str, list[Facts]], ...] = (
+        ("events", "event", closing.events),
+        ("spans", "span", closing.spans),
+    )
+    for signal, table, facts in both:
+        last = accounts.last(connection, signal)
+        rows = _sealed(table, last, window, facts)
+        sql.insert(connection, table, rows, between=between)
+        accounts.record(connection, signal, len(rows))
+        accounts.set_last(connection, signal, last + len(rows))
+
+
+def _sealed(table: str, last: int, window: int, facts: "list[Facts]") -> "list[Facts]":
+    """Rows with number, window and checksum."""
+    checksum = checksums.OF[table]
+    rows = Pace().through([(n, window, *f) for n, f in enumerate(facts, last + 1)])
+    return [(*row, checksum(row)) for row in rows]
 
 
 def _write_problems(

@@ -13,6 +13,7 @@ from probekit.buffer.readings import later_histograms
 from probekit.buffer.totals import Totals
 from probekit.histogram import Histogram
 from probekit.model import Point, Window
+from probekit.pace import Paced
 
 
 @dataclass(slots=True)
@@ -38,7 +39,7 @@ class Cumulative:
         if self.at != start or self.opened != opened:
             self.histograms = _totals_at(connection, totals, since)
         filled = [
-            replace(window, points=tuple(map(self._filled, window.points)))
+            replace(window, points=Paced(map(self._filled, window.points)))
             for window in windows
         ]
         self.at, self.opened = (through.window, through.series), opened

@@ -28,6 +28,7 @@ from probekit.buffer.timeline import Timeline
 from probekit.clock import SYSTEM_CLOCK, Clock
 from probekit.model import Harvest, Series, Window
 from probekit.observer import SeriesTable
+from probekit.pace import Pace
 
 __all__ = ["Fold", "FoldState"]
 
@@ -166,8 +167,9 @@ class Fold:
         held: "set[str]",
     ) -> bool:
         """Fold a segment up to *end*; streams that have to wait go into *held*."""
-        closed = False
+        closed, pace = False, Pace()
         for frame in segment_files.whole_frames(tail.data()[: end - tail.offset]):
+            pace.breathe()
             if frame.flags & SHIP_NOW and tail.offset + frame.size_bytes > settled:
                 held.add(tail.stream.id)
                 break

@@ -7,9 +7,11 @@ from typing import TypeAlias
 
 from probekit.buffer.cells import Cell
 from probekit.buffer.closing import ClosedCell
+from probekit.buffer.rows import Facts, event_facts, span_facts
 from probekit.clock import cell_start_ns
 from probekit.histogram import Histogram
-from probekit.model import Event, Harvest, Problem, Series, Signal, Span
+from probekit.model import Harvest, Problem, Series, Signal
+from probekit.pace import Pace
 
 Done: TypeAlias = "tuple[Series, float | Histogram, int]"
 
@@ -23,6 +25,9 @@ _GRACE_NS = 1_500_000_000
 
 class Intake:
     """Everything between two commits.
+
+    Events and spans wait as their rows: tuples of texts and numbers are nothing to the
+    garbage collector, which would go through all the process has for so many objects.
 
     Attributes:
         events: In the order of reading.
@@ -50,8 +55,8 @@ class Intake:
         self._interval_s = interval_s
         self._open = Cell()
         self._cells: dict[int, tuple[int, Cell]] = {}
-        self.events: list[Event] = []
-        self.spans: list[Span] = []
+        self.events: list[Facts] = []
+        self.spans: list[Facts] = []
         self.problems: dict[str, Problem] = {}
         self.losses: dict[tuple[Signal, str], int] = {}
         self.ship_now = False
@@ -92,8 +97,9 @@ class Intake:
             cell = self._late(wall_ns, start_ns)
         for (signal, reason), count in cell.add(harvest, slots, wall_ns).items():
             self.lose(signal, reason, count)
-        self.events += harvest.events
-        self.spans += harvest.spans
+        pace = Pace()
+        self.events += map(event_facts, pace.through(harvest.events))
+        self.spans += map(span_facts, pace.through(harvest.spans))
         for problem in harvest.problems:
             known = self.problems.get(problem.fingerprint)
             merged = problem if known is None else _merged(known, problem)

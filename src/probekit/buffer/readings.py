@@ -12,6 +12,9 @@ from probekit.buffer.totals import Totals
 from probekit.errors import BufferCorrupt
 from probekit.histogram import Histogram
 from probekit.model import Event, Point, Span, Window
+from probekit.pace import Pace, Paced
+
+_AT_ONCE = 50  # records that are parsed in one go
 
 
 def points_between(
@@ -30,7 +33,7 @@ def points_between(
     )
     found: list[tuple[int, Point]] = []
     last: tuple[int, ...] = (since.window, since.series)
-    for row in rows:
+    for row in Pace().through(rows):
         window, series_id, count, value, total, low, high, bins, crc = row
         last = _rising((window, series_id), last)
         _check(crc, checksums.of_point(row), "a point of window", window)
@@ -73,7 +76,7 @@ def windows_of(
     for window, start_ns, end_ns, epoch, measurements, crc in rows:
         known = (window, start_ns, end_ns, epoch, measurements)
         _check(crc, checksums.of_words(*known), "window", window)
-        held = tuple(grouped.pop(window, ()))
+        held = Paced(grouped.pop(window, ()))
         measured = sum(point.count for point in held)
         if measured != measurements and window not in partly:
             raise BufferCorrupt(f"window {window} in the buffer lacks points")
@@ -112,9 +115,15 @@ def events_between(
     ]
 
 
-def _loads(texts: "list[str]") -> "list[Any]":
-    """What each text is, by one call for all."""
-    return list(json.loads(f"[{','.join(texts)}]"))
+def _loads(texts: "list[str]") -> "Iterator[Any]":
+    """What each text is, by one call for some.
+
+    For all, it would keep the interpreter for long, and have as many lists at once.
+    """
+    pace = Pace()
+    for start in range(0, len(texts), _AT_ONCE):
+        pace.breathe()
+        yield from json.loads(f"[{','.join(texts[start : start + _AT_ONCE])}]")
 
 
 def spans_between(

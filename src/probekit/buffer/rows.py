@@ -1,28 +1,28 @@
-"""Events and spans as rows of SQLite: readable JSON, checksums; pure."""
+"""What events and spans are in rows of SQLite: readable JSON; pure."""
 
 import json
 import math
 from collections.abc import Mapping
 from json.encoder import encode_basestring_ascii as quoted
-from typing import Any
+from typing import Any, TypeAlias
 
-from probekit.buffer import checksums
 from probekit.buffer.records import dump, links_row, moments_row, span_row
 from probekit.model import Attributes, Event, FrozenAttributes, Span
 
+Facts: TypeAlias = "tuple[str | int, ...]"
 
-def event_facts(number: int, event: Event) -> "tuple[Any, ...]":
-    """All columns of an event but its number and window, the checksum last."""
+
+def event_facts(event: Event) -> Facts:
+    """All columns of an event but number, window and checksum."""
     at, level = event.time_unix_ns, int(event.severity)
     name, body = sql_text(event.name), sql_text(event.body)
     attributes = sql_json(event.attributes)
     trace_id, span_id = sql_text(event.trace_id), sql_text(event.span_id)
-    facts = (at, name, level, body, attributes, trace_id, span_id)
-    return (*facts, checksums.of_event((number, *facts)))
+    return at, name, level, body, attributes, trace_id, span_id
 
 
-def span_facts(number: int, span: Span) -> "tuple[Any, ...]":
-    """All columns of a span but its number and window, the checksum last."""
+def span_facts(span: Span) -> Facts:
+    """All columns of a span but number, window and checksum."""
     attributes, is_exact = _json(span.attributes)
     record = _record(span, attributes if is_exact else dump(dict(span.attributes)))
     return (
@@ -35,7 +35,6 @@ def span_facts(number: int, span: Span) -> "tuple[Any, ...]":
         span.status,
         attributes,
         record,
-        checksums.of_span(number, record),
     )
 
 

@@ -15,6 +15,7 @@ from probekit.buffer.records import load_attributes
 from probekit.errors import BufferCorrupt
 from probekit.histogram import Histogram
 from probekit.model import Point, Series, Snapshot
+from probekit.pace import Pace, Paced
 
 GONE_NS = 300 * 10**9  # a process that has said nothing for so long is gone
 _SERIES = (
@@ -38,16 +39,17 @@ def read_snapshot(connection: sqlite3.Connection, *, strict: bool = False) -> Sn
     """
     end_ns = connection.execute("SELECT max(end_unix_ns) FROM window").fetchone()[0]
     rows = connection.execute(_SERIES).fetchall()
-    good = [row for row in rows if is_total_good(row[6:])]
+    pace = Pace()
+    good = [row for row in pace.through(rows) if is_total_good(row[6:])]
     if strict and len(good) < len(rows):
         raise BufferCorrupt("the total of a series is not what was written")
     rows = good
     newest_ns = max((row[-2] for row in rows), default=0)
-    points = tuple(_points(rows, newest_ns - GONE_NS))
+    points = Paced(_points(pace.through(rows), newest_ns - GONE_NS))
     return Snapshot(stored_resource(connection), points, end_ns or newest_ns)
 
 
-def _points(rows: "list[tuple[Any, ...]]", gone_ns: int) -> "Iterator[Point]":
+def _points(rows: "Iterator[tuple[Any, ...]]", gone_ns: int) -> "Iterator[Point]":
     for row in rows:
         name, kind, unit, raw, description, ends, series_id, count = row[:8]
         total, last, low, high, *_, bins, updated_ns, _ = row[8:]

@@ -27,6 +27,7 @@ from probekit.clock import SYSTEM_CLOCK, Clock
 from probekit.errors import BufferFailed
 from probekit.model import Problem, Resource, Retention, Series, Snapshot
 from probekit.notice import notice
+from probekit.pace import Paced
 from probekit.ports import DeliveryContract
 
 _ERROR_LENGTH = 300
@@ -187,8 +188,8 @@ class Store(Session):
             self._buffer_id,
             self._resource or stored_resource(connection),
             tuple(windows),
-            tuple(found.events),
-            tuple(found.spans),
+            Paced(found.events),
+            Paced(found.spans),
             began_unix_ns(connection),
             since=found.since,
             through=found.through,

@@ -195,7 +195,8 @@ class Totals:
         """
         known = self._known
         standing: list[float | None] = []
-        for (series, value, count), series_id in zip(points, ids, strict=True):
+        paced = Pace().through(points)
+        for (series, value, count), series_id in zip(paced, ids, strict=True):
             total = known[series_id]
             total.count += count
             stands = None

@@ -19,6 +19,7 @@ from probekit.exporters.prometheus.naming import (
 )
 from probekit.histogram import Histogram
 from probekit.model import Point, Resource, Series, Snapshot
+from probekit.pace import Pace
 
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
@@ -102,9 +103,10 @@ class Exposition:
         source = exemplars if exemplars and openmetrics else NoExemplars()
         families = self._grouped(snapshot.points)
         parts = [target_info(snapshot.resource, self.names, openmetrics=openmetrics)]
+        pace = Pace()
         for family, members in families.items():
             parts.append(header(family, _help_of(members), openmetrics=openmetrics))
-            for shape, point in members:
+            for shape, point in pace.through(members):
                 parts.extend(_lines(shape, point, source))
         if openmetrics:
             parts.append("# EOF\n")
