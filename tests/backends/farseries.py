@@ -121,7 +121,7 @@ def prometheus(stack, folder):
     server = Again(context)
     stack.callback(server.kill)
 
-    def side(backend, url, job):
+    def side(backend, url, job, **more):
         series = f'shop_operations_total{{job="{job}"}}'
 
         def total():
@@ -129,13 +129,14 @@ def prometheus(stack, folder):
                 return None
             return server.far.value(f"max_over_time({series}[5m])")
 
-        return Side(backend, url, total)
+        return Side(backend, url, total, **more)
 
+    scrape = f"prometheus://127.0.0.1:{scraped}"
     written = f"prometheus-remote-write://127.0.0.1:{port}"
     return Server(
         f"Prometheus {timeseries.package_version('prometheus')}",
         [
-            side("`prometheus:`", f"prometheus://127.0.0.1:{scraped}", "probekit"),
+            side("`prometheus:`", scrape, "probekit", fetches=True),
             side("`prometheus-remote-write:`", written, "shop"),
         ],
         server.kill,

@@ -39,6 +39,7 @@ class Side:
         most_lost: Operations that the contract gives up at most.
         most_double: Operations that it lets come twice at most.
         held: Asked just before the server dies: what dies with its memory.
+        fetches: Comes for what it wants itself, while the application runs.
     """
 
     backend: str
@@ -48,6 +49,7 @@ class Side:
     most_lost: int = 0
     most_double: int = 0
     held: Callable[[], float] = lambda: 0.0
+    fetches: bool = False
 
 
 @dataclasses.dataclass
@@ -151,6 +153,7 @@ class Scene:
             shop.ask("flush 0.1")  # closes the window of the last operation
             last = last_window(shop.buffer)
             eventually(lambda: self._delivered(shop, last), 60)
+            eventually(self._fetched, 30)
 
     def _kill(self, server):
         for side in server.sides:
@@ -163,6 +166,10 @@ class Scene:
         self.left = {each.name: window - each.delivered_through for each in books}
         behind = {name for name, count in self.left.items() if count > 0}
         return behind == {self.dead.partition("?")[0]}
+
+    def _fetched(self):
+        fetching = [side for _, side in self.sides() if side.fetches]
+        return all(side.operations() == OPERATIONS for side in fetching)
 
 
 def at_once(calls):

@@ -58,6 +58,15 @@ class Site:
     def write(self, name, text):
         (self.folder / name).write_text(text, encoding="utf-8")
 
+    def gunicorns_workers(self, count):
+        """A question: are so many up? One that is not misses the signal to end."""
+        self.write(
+            "gunicorn.conf.py",
+            "def post_worker_init(worker):\n"
+            "    open(f'worker-{worker.pid}', 'w').close()\n",
+        )
+        return lambda: len(list(self.folder.glob("worker-*"))) >= count
+
     @contextlib.contextmanager
     def running(self, *command, ready=None, code=0, kill=signal.SIGTERM):
         """Run *command* until the block ends; then it must end by itself, in time."""

@@ -150,7 +150,7 @@ def test_gevent_under_gunicorn(site):
         *("--bind", "127.0.0.1:{port}", "--log-level", "warning", "app:app"),
     ]
 
-    assert REQUESTS == serve(site, *command)
+    assert REQUESTS == serve(site, *command, ready=site.gunicorns_workers(2))
     assert_all_is_counted(site)
     assert_quiet(site)
 
