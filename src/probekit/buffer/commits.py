@@ -161,7 +161,8 @@ def _write_records(
 def _sealed(table: str, last: int, window: int, facts: "list[Facts]") -> "list[Facts]":
     """Rows with number, window and checksum."""
     checksum = checksums.OF[table]
-    rows = Pace().through([(n, window, *f) for n, f in enumerate(facts, last + 1)])
+    numbered = enumerate(Pace().through(facts), last + 1)
+    rows = ((number, window, *each) for number, each in numbered)
     return [(*row, checksum(row)) for row in rows]
 
 

@@ -1,4 +1,4 @@
-"""The pump: takes what a process recorded and writes it, five times a second.
+"""The pump: takes what a process recorded and writes it, five times a second or more.
 
 One daemon thread a process. It never raises, never touches SQLite or the network, and
 tells the watch until when application threads need not care.
@@ -22,7 +22,8 @@ from probekit.thread import Thread, is_cradle
 
 HUGE = 200_000  # measurements in one drain after which the next comes sooner
 # Events and spans that wait for a drain. A span of OpenTelemetry's is a dozen objects;
-# each 700 more make the garbage collector look, each 77,000 at all the process has.
+# each 700 more make the garbage collector look; and what it meets alive again and again
+# makes it look at all the process has.
 FEW = 32
 _SOON_S = 0.01  # shortest wait
 _RETRY_S = (0.2, 5.0)  # first and longest wait before a failed write is tried again
