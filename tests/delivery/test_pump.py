@@ -192,6 +192,35 @@ def test_when_no_more_records_come_the_pump_rests_again(clock):
     assert hurried_s < 0.05 < pump._wait_s()
 
 
+def test_who_saves_strokes_gets_no_early_ones(clock):
+    harvest = Harvest(events=[Event(0, "e")] * 1000)
+    pump = pump_of(lambda: harvest, FakeJournal(), clock)
+    pump.interval_s = 1.0
+    pump.stroke()
+
+    assert 0.5 < pump._wait_s()
+
+
+def test_early_strokes_are_foretold_and_regular_ones_keep_their_time(clock):
+    """Callbacks of the application are asked at the regular ones only."""
+    told = []
+    harvest = Harvest(events=[Event(0, "e")] * 1000)
+    pump = pump_of(
+        lambda: harvest,
+        FakeJournal(),
+        clock,
+        foretell=lambda *, early: told.append((clock.now_s, early)),
+    )
+    for _ in range(200):
+        pump._turn()
+        clock.now_s += pump._wait_s()
+    pump.stroke()
+    regular = [at_s for at_s, early in told[:-1] if not early]
+
+    assert told[-1][1] is False
+    assert len(regular) == pytest.approx(clock.now_s / pump.interval_s, rel=0.15)
+
+
 class Whole(Source):
     """Hands over what waits at the very end of a drain, as a registry does."""
 

@@ -464,3 +464,16 @@ def test_a_fold_at_the_end_of_the_stack_leaves_everything_as_it_was(
         counter.add(1)
 
     assert [LENGTH_LIMIT + 11] == list(registry.drain().sum_values)
+
+
+def test_callbacks_are_not_asked_between_two_regular_drains(registry):
+    """They are the application's, and may take their time."""
+    asked = []
+    registry.observers.add(lambda observer: asked.append(1))
+    registry.observers.is_early = True
+    registry.drain()
+    before = len(asked)
+    registry.observers.is_early = False
+    registry.drain()
+
+    assert (0, 1) == (before, len(asked))

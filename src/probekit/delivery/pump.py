@@ -42,6 +42,17 @@ class Watch(Protocol):
         """Nobody needs to look before *perf_counter_s*, a ``perf_counter`` time."""
 
 
+class Foretell(Protocol):
+    """Told before each drain what kind it is."""
+
+    def __call__(self, *, early: bool) -> None:
+        """The drain that comes is *early*: between two regular ones."""
+
+
+def _untold(*, early: bool) -> None:
+    """Nobody wants to know."""
+
+
 class Pump:
     """Moves harvests from the registry into the journal.
 
@@ -60,6 +71,7 @@ class Pump:
         clock: Clock = SYSTEM_CLOCK,
         on_start: Callable[[], None] = lambda: None,
         tick: Callable[[], None] = lambda: None,
+        foretell: Foretell = _untold,
         meter: "CpuMeter | None" = None,
         memory_bytes: int = MEMORY_BYTES,
     ) -> None:
@@ -74,6 +86,8 @@ class Pump:
             clock: Where time comes from.
             on_start: Called once on the pump's thread before all else.
             tick: Called on the pump's thread after each stroke; may fail.
+            foretell: Told before each drain whether it comes between two regular ones,
+                for nothing but the many events and spans that wait.
             meter: Told what the pump's thread costs.
             memory_bytes: Most that may wait for the disk.
 
@@ -86,6 +100,9 @@ class Pump:
         self._clock = clock
         self._on_start = on_start
         self._tick = tick
+        self._foretell = foretell
+        self._usual_s = flush_interval_s
+        self._regular_due_s = float("-inf")
         self._lock = threading.RLock()
         self._backlog = Backlog(bytes_limit=memory_bytes)
         self._meter = meter or CpuMeter()
@@ -217,10 +234,11 @@ class Pump:
             self._patience.failed(error)
             return False
 
-    def _stroke(self, *, ship_now: bool) -> bool:
+    def _stroke(self, *, ship_now: bool, early: bool = False) -> bool:
         # Asked for first: between two calls Python takes signals, and without a thread
         # of ours a handler that raises must not cost what was drained.
         waits, before = bool(self._backlog), self._journal.position()
+        self._foretell(early=early)
         self._collecting = True
         try:
             harvest = self._drain()
@@ -275,8 +293,13 @@ class Pump:
 
     def _turn(self) -> None:
         try:
+            # Half of the shortest wait early is on time.
+            now_s = self._clock.monotonic_s() + _SOON_S / 2
+            early = self._share < 1.0 and now_s < self._regular_due_s
+            if not early:
+                self._regular_due_s = now_s + self.interval_s - _SOON_S
             with self._lock:
-                self._stroke(ship_now=False)
+                self._stroke(ship_now=False, early=early)
             self._beat()
             self._tick()
         except Exception as error:
@@ -300,6 +323,8 @@ class Pump:
         """How much of the interval to wait, for little to wait at the end of it."""
         records = len(harvest.events) + len(harvest.spans)
         share = self._share * FEW / records if records else 1.0
+        if self.interval_s > self._usual_s:  # the governor saves strokes
+            share = 1.0
         if measurements(harvest) > HUGE:
             share = 0.0
         return min(1.0, max(share, _SOON_S / self.interval_s))

@@ -121,15 +121,21 @@ class Observers:
     Attributes:
         is_ending: Whether the next harvest may be the last: who gives something only
             now and then gives it.
+        is_early: Whether the next harvest comes between two regular ones: nobody is
+            asked then.
     """
 
-    __slots__ = ("_asked", "_collecting", "_observer", "_table", "is_ending")
+    __slots__ = (
+        *("_asked", "_collecting", "_observer", "_table"),
+        *("is_early", "is_ending"),
+    )
 
     def __init__(
         self, table: SeriesTable, allowance: Allowance, scrub: "Callable[[], Scrub]"
     ) -> None:
         """Start without callbacks; series go into *table*."""
         self._table = Share(table, allowance, scrub)
+        self.is_early = False
         self._asked: list[tuple[Observe, Patience]] = []
         self._collecting: list[tuple[Collect, Patience]] = []
         self._observer: Observer | None = None
@@ -185,7 +191,7 @@ class Observers:
         observer = self._observer
         if observer is None:
             observer = self._observer = Observer(self._table)
-        for callback, patience in self._asked[:]:
+        for callback, patience in () if self.is_early else self._asked[:]:
             if patience.allows():
                 _ask(callback, observer, patience)
         said = observer.harvest()

@@ -115,11 +115,15 @@ class Presence:
             interval_s=self.settings.interval_s,
             on_start=silence,
             tick=self._tick,
+            foretell=self._foretell,
             meter=self._overhead.meter,
             memory_bytes=self.settings.limits.memory_bytes,
         )
         self._overhead.govern(pump, lambda: self._crew.journal)
         return pump
+
+    def _foretell(self, *, early: bool) -> None:
+        self._registry.observers.is_early = early
 
     def _tick(self) -> None:
         """Govern ourselves; see to buffer, sidecar, heartbeat. The pump's thread."""
