@@ -13,6 +13,7 @@ import probekit
 OURS = f"{Path(probekit.__file__).parent}{os.sep}"
 LOOKS_AFTER = ("CALL", "JUMP_BACKWARD", "JUMP_ABSOLUTE")
 LOOKS_NOT = ("CALL_INTRINSIC",)
+IS_OLD = sys.version_info < (3, 11)
 
 
 class Late(Exception):
@@ -27,24 +28,26 @@ def late():
 class Cut:
     """Calls a handler at the how-manieth place in our code where Python would.
 
-    These are the beginning of a function, the way back from a call of one written in C
-    (before Python 3.11 of any), and the way round a loop. It gets the frame there, as
-    the handler of a signal does.
+    These are the beginning of a function, the way back from a call of one written in C,
+    and the way round a loop. Before Python 3.11 also the way back from any call, past
+    what an ``if`` leaves out, and to where an exception is taken: there no ``finally``
+    is safe from a handler that raises, so only another one is called at these.
     """
 
     def __init__(self, number, handler=late, spare=""):
         self.left = number
         self.spare = spare
         self.handler = handler
-        self._opcode = {}
+        self._is_everywhere = IS_OLD and handler is not late
+        self._opcode = {}  # of each frame: the last one, and where its next would be
 
     @property
     def came(self):
         return self.left <= 0
 
     def __call__(self, frame, event, _):
-        if event == "call":  # of one in Python: no look on the way back
-            self._opcode[frame.f_back] = ""
+        if event == "call" and not self._is_everywhere:
+            self._opcode[frame.f_back] = ("", 0)  # no look on the way back from Python
         if not frame.f_code.co_filename.startswith(OURS):
             return None
         frame.f_trace_opcodes = True
@@ -54,13 +57,21 @@ class Cut:
             if frame.f_code.co_name != self.spare and not is_generators:
                 self._look(frame)
         elif event == "opcode":
-            before = self._opcode.get(frame, "")
-            self._opcode[frame] = dis.opname[frame.f_code.co_code[frame.f_lasti]]
-            if before.startswith(LOOKS_AFTER) and not before.startswith(LOOKS_NOT):
+            before, next_one = self._opcode.get(frame, ("", 0))
+            name = dis.opname[frame.f_code.co_code[frame.f_lasti]]
+            self._opcode[frame] = (name, frame.f_lasti + 2)
+            if self._looks_after(before, has_jumped=frame.f_lasti != next_one):
                 self._look(frame)
+        elif event == "exception":
+            self._opcode[frame] = ("EXCEPTION", -1)
         elif event == "return":
             self._opcode.pop(frame, None)
         return self
+
+    def _looks_after(self, opcode, *, has_jumped):
+        if self._is_everywhere and opcode.startswith(("EXCEPTION", "POP_JUMP_IF")):
+            return has_jumped
+        return opcode.startswith(LOOKS_AFTER) and not opcode.startswith(LOOKS_NOT)
 
     def _look(self, frame):
         if _is_final(frame):
@@ -88,15 +99,16 @@ def _is_final(frame):
     return frame is not None
 
 
-def cuts(spare=""):
+def cuts(spare="", handler=late):
     """Yield a cut at the first place, one at the second ... until one does not come.
 
     Args:
         spare: A function at whose very beginning none comes.
+        handler: What is called there.
 
     """
     for number in count(1):
-        cut = Cut(number, spare=spare)
+        cut = Cut(number, handler, spare)
         yield cut
         if not cut.came:
             return

@@ -94,10 +94,10 @@ class ProbekitMiddleware:
             return
         try:
             await self.app(scope, watched.receive, watched.send)
+            watched.leave()
         except BaseException as error:
             watched.fail(error)
             raise
-        watched.leave()
 
     def _begun(
         self,
@@ -105,6 +105,7 @@ class ProbekitMiddleware:
         receive: Receive,
         send: Send,
     ) -> "AsgiExchange | Socket | None":
+        watched: AsgiExchange | Socket | None = None
         try:
             kind = scope["type"]
             # An application inside an application is a part of the same request.
@@ -118,13 +119,22 @@ class ProbekitMiddleware:
             if self._native is not None and REGISTRY.tracing is not None:
                 left = Left() if opens_span(self._native, scope) else None
             if kind == "http":
-                return AsgiExchange(
+                watched = exchange = AsgiExchange()
+                exchange.enter(
                     scope, receive, send, self._metrics, self._routes, left=left
                 )
-            return Socket(scope, receive, send, self._sockets, self._routes, left=left)
+            else:
+                watched = socket = Socket()
+                socket.enter(
+                    scope, receive, send, self._sockets, self._routes, left=left
+                )
         except Exception:
+            if watched is not None:
+                scope.pop(KEY, None)
+                watched.give_up()
             notice("asgi-begin", "probekit: a request could not be watched")
             return None
+        return watched
 
 
 def _write_what_is_left() -> None:

@@ -10,9 +10,8 @@ from typing import Any
 from probekit.integrations.asgi_native import Left
 from probekit.integrations.asgi_routes import Routes
 from probekit.integrations.http import Answer, ServerMetrics, known_method
-from probekit.integrations.ledger import LEDGER
 from probekit.integrations.record import GONE, Record
-from probekit.integrations.wsgi_exchange import KEY, Exchange, left
+from probekit.integrations.wsgi_exchange import ENTER, KEY, UNHEARD, Exchange, left
 from probekit.model import AttributeValue
 from probekit.notice import notice
 from probekit.recording.instruments import histogram
@@ -81,9 +80,17 @@ class AsgiExchange(Exchange):
         "receive",
     )
 
+    receive: "Callable[[], Awaitable[Any]]"
+    _answered_s: float
+    _left: "Left | None"
     _metrics: AsgiMetrics
+    _record: Record
+    _root: str
+    _routes: Routes
+    _scope: "MutableMapping[str, Any]"
+    _send: "Callable[[Any], Awaitable[None]]"
 
-    def __init__(
+    def enter(
         self,
         scope: "MutableMapping[str, Any]",
         receive: "Callable[[], Awaitable[Any]]",
@@ -91,7 +98,7 @@ class AsgiExchange(Exchange):
         metrics: AsgiMetrics,
         routes: Routes,
         *,
-        left: "Left | None" = None,
+        left: "Left | None",
     ) -> None:
         """Begin: the request counts as active from here to its end.
 
@@ -104,13 +111,13 @@ class AsgiExchange(Exchange):
             left: Given where somebody further in opens the request's span.
 
         """
-        self._answered_s = 0.0
-        self._left = left
-        self._metrics = metrics
+        self._scope = scope
         self.receive = receive
         self._send = send
-        self._scope = scope
+        self._metrics = metrics
         self._routes = routes
+        self._left = left
+        self._answered_s = 0.0
         self._root = scope.get("root_path", "")
         self._token = self._span = None
         self._stays = False
@@ -124,7 +131,7 @@ class AsgiExchange(Exchange):
             record.began_s, record.ended_s = self.began_s, 0.0
             record.environ = environ
             UNDERWAY.add(self)
-            LEDGER.append(record)
+            ENTER(record)
 
     def open_span(self, environ: "dict[str, Any]") -> "CallSpan | None":
         """Open the request's span, unless that is left to somebody further in."""
@@ -153,8 +160,16 @@ class AsgiExchange(Exchange):
         mount = self._scope.get("root_path", "")[len(self._root) :]
         self.route = "" if rule is None else mount + rule.rule
 
+    def give_up(self) -> None:
+        """Be forgotten: it has not begun well."""
+        record = getattr(self, "_record", None)
+        if record is not None:
+            record.ended_s, record.environ = UNHEARD, GONE
+            UNDERWAY.discard(self)
+        super().give_up()
+
     def leave(self) -> None:
-        """End because the application has returned."""
+        """End because the application has returned; a second time does no harm."""
         try:
             if self._answered_s:
                 seconds = perf_counter() - self._answered_s
@@ -162,8 +177,6 @@ class AsgiExchange(Exchange):
                     self._metrics.background(seconds, self.answer())
             elif not self.status:
                 self.status = _NOT_ANSWERED
-            if self.ended_s and self._token is not None:
-                left(self._token)
             if self._stays and self._span is not None:
                 self._span.leave()
         except Exception:
@@ -172,11 +185,14 @@ class AsgiExchange(Exchange):
             self._scope.pop(KEY, None)  # also where nothing was to be recorded
         else:
             self.end()
+        if self._token is not None:
+            left(self._token)
+            self._token = None
 
     def fail(self, error: BaseException) -> None:
         """End because the application raised, if it has not ended yet."""
-        was_over = bool(self.ended_s)
-        super().fail(error)
+        was_over = self.ended_s or self._stays
+        Exchange.fail(self, error)
         if was_over:
             self.leave()
 
@@ -184,18 +200,23 @@ class AsgiExchange(Exchange):
         """Record the duration, until the answer was complete; once."""
         if self.ended_s:
             return
+        ended_s = perf_counter()
         if not self.route:
             self.route = self._routes.template(self._scope, self._root, self.status)
-        Exchange.end(self)
+        if self.traced:
+            self.leave_trace()
         UNDERWAY.discard(self)
         self._scope.pop(KEY, None)  # breaks the cycle between the two
-        record = self._record
-        record.method, record.scheme = self.method, self.scheme
-        record.protocol, record.route = self.protocol, self.route
-        record.status, record.error = self.status, self.error
-        record.environ = GONE
-        ended_s = self.ended_s
-        record.ended_s = (self._answered_s or ended_s) if ended_s > 0.0 else ended_s
+        # From here on nothing is called: cut off before, all is done once more.
+        record, environ = self._record, self.environ
+        record.method = self.method = environ["REQUEST_METHOD"]
+        record.scheme = self.scheme = environ["wsgi.url_scheme"]
+        record.protocol = self.protocol = environ["SERVER_PROTOCOL"]
+        record.route, record.status = self.route, self.status
+        record.error = self.error
+        record.environ = self.environ = GONE
+        self.ended_s = ended_s
+        record.ended_s = self._answered_s or ended_s
 
     def _answered(self) -> None:
         if self._answered_s:
@@ -204,10 +225,8 @@ class AsgiExchange(Exchange):
         # Starlette answers with a 500 first and lets the error out afterwards.
         if not self.status.startswith("5"):
             # What goes on after the answer belongs to the caller's trace still.
-            token, self._token = self._token, None
             self._stays = True
             self.end()
-            self._token = token
 
     def note(self, error: BaseException) -> None:
         """Record an exception that nobody handled, once."""

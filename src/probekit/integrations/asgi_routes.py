@@ -62,7 +62,7 @@ class Routes:
             if status == _NOT_FOUND and getattr(endpoint, "routes", None):
                 return ""  # a mounted application, which has not found it
             return self._in_tree(scope, endpoint, "", root, mount)
-        if getattr(route, "app", None) is not None and _is_mount(route):
+        if _is_mount(route) and getattr(route, "app", None) is not None:
             # What an application mounted there has not found is no route at all.
             if status == _NOT_FOUND and getattr(route, "routes", None):
                 return ""
@@ -102,14 +102,17 @@ class Routes:
 def _own_path(scope: "Mapping[str, Any]", route: Any) -> str:
     """The route's path within its application."""
     # FastAPI keeps included routers as they are; the path with all prefixes is here.
-    context = scope.get("fastapi", {}).get("effective_route_context")
-    if context is not None and getattr(context, "original_route", None) is route:
-        return str(context.path)
+    fastapi = scope.get("fastapi")
+    if fastapi is not None:
+        context = fastapi.get("effective_route_context")
+        if context is not None and getattr(context, "original_route", None) is route:
+            return str(context.path)
     return str(getattr(route, "path", ""))
 
 
 def _is_mount(route: Any) -> bool:
-    return hasattr(route, "routes") and not hasattr(route, "endpoint")
+    # Most are none: it is dear to ask for what is not there.
+    return not hasattr(route, "endpoint") and hasattr(route, "routes")
 
 
 def _mounted(mount: str, route: Any) -> str:

@@ -14,6 +14,7 @@ from probekit.integrations.asgi_exchange import PROTOCOLS
 from probekit.integrations.asgi_native import Left
 from probekit.integrations.asgi_routes import Routes
 from probekit.integrations.http import (
+    REMOTE,
     attributes_of,
     error_type,
     known_scheme,
@@ -76,9 +77,13 @@ class SocketMetrics:
 
 
 class Socket:
-    """What is known of a websocket."""
+    """What is known of a websocket; ``enter`` comes first."""
 
-    def __init__(
+    _over = _is_traced = False
+    _token: "Token[tuple[str, str]] | None" = None
+    _span: "CallSpan | None" = None
+
+    def enter(
         self,
         scope: "MutableMapping[str, Any]",
         receive: "Callable[[], Awaitable[Any]]",
@@ -86,7 +91,7 @@ class Socket:
         metrics: SocketMetrics,
         routes: Routes,
         *,
-        left: "Left | None" = None,
+        left: "Left | None",
     ) -> None:
         """Begin; *left* where somebody further in opens the websocket's span."""
         self._began_s = perf_counter()
@@ -100,20 +105,28 @@ class Socket:
         self._scheme = known_scheme(scope.get("scheme", "ws"))
         self._route = self._status = self._error = ""
         self._code = 0
-        self._over = False
         self._open: BoundCounter | None = None
         self._incoming: BoundCounter | None = None
         self._outgoing: BoundCounter | None = None
-        self._token: Token[tuple[str, str]] | None = None
         for name, value in scope["headers"]:
             if name == b"traceparent":
+                self._is_traced = True
                 self._token = entered(value.decode("latin-1"))
                 break
-        self._span = None
         if REGISTRY.tracing is not None and left is None:
             header = _reader(scope["headers"])
             self._span = serve_request(_METHOD, self._scheme, scope["path"], header)
         scope[KEY] = self
+
+    def give_up(self) -> None:
+        """Be forgotten: it has not begun well."""
+        self._over = True
+        span, self._span = self._span, None
+        if span is not None:
+            span.end()
+        if self._is_traced and self._token is None:  # it may not have come to be kept
+            REMOTE.set(("", ""))
+        self._undo()
 
     async def receive(self) -> Any:
         """Pass a message of the client's on, untouched."""
@@ -185,26 +198,36 @@ class Socket:
                 self._status = _FAILED
         except Exception:
             notice("asgi-error", "probekit: an error of a websocket was not recorded")
-        self.leave()
+        finally:
+            try:
+                self.leave()
+            except BaseException:  # a signal's handler would not have it
+                self.leave()
+                raise
 
     def leave(self) -> None:
-        """Record the duration; the second time does nothing."""
-        if self._over:
-            return
-        self._over = True
-        seconds = perf_counter() - self._began_s
-        try:
-            if self._open is not None:
-                self._open.add(-1)
-            attributes = self._attributes()
-            self._metrics.record(seconds, attributes)
-            if self._span is not None:
-                self._end(self._span, attributes)
-            self._scope.pop(KEY, None)  # breaks the cycle between the two
-            if self._token is not None:
-                left(self._token)
-        except Exception:
-            notice("asgi-end", "probekit: a websocket was not recorded")
+        """Record the duration, once; a second time does no harm."""
+        opened, self._open = self._open, None
+        if opened is not None:
+            opened.add(-1)
+        if not self._over:
+            seconds = perf_counter() - self._began_s
+            try:
+                attributes = self._attributes()
+                self._over = True
+                self._metrics.record(seconds, attributes)
+                if self._span is not None:
+                    self._end(self._span, attributes)
+            except Exception:
+                notice("asgi-end", "probekit: a websocket was not recorded")
+        self._scope.pop(KEY, None)  # breaks the cycle between the two
+        self._undo()
+
+    def _undo(self) -> None:
+        """The caller's ids are not the running ones any more."""
+        if self._token is not None:
+            left(self._token)
+            self._token = None
 
     def _end(self, span: CallSpan, attributes: "dict[str, Any]") -> None:
         """Close the span, with the attributes of the duration: its example."""

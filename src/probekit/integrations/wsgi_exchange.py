@@ -219,7 +219,10 @@ class Exchange(Record):
         )
 
     def leave_trace(self) -> None:
-        """Undo :meth:`join_trace`, once; the answer is known."""
+        """Undo :meth:`join_trace`, once; the answer is known.
+
+        Where the trace stays for what comes after the answer, that comes later.
+        """
         span = self._span
         if not self._stays:
             self._span = None
@@ -229,7 +232,7 @@ class Exchange(Record):
         except Exception:
             notice("wsgi-end", "probekit: a request's trace was not closed")
         finally:
-            if self._token is not None:
+            if self._token is not None and not self._stays:
                 left(self._token)
                 self._token = None
 
