@@ -102,11 +102,13 @@ GOALS = (
     Goal(15, "host, process and interpreter sample", (
         (SAMPLE, "a sample"),
         (SAMPLE, "a sample: psutil's, of ours"),
-    )),
+    ), "How near the second can be come to, in any language, says the row of the "
+       "kernel's answers alone."),
     Goal(16, "a Flask or Django request", (
         (REQUEST, "Flask, probekit, times bare"),
         (REQUEST, "Django, probekit, times bare"),
-    )),
+    ), "What the clock alone takes, without route, status and requests under way, says "
+       "a row of the table."),
 )  # fmt: skip
 
 

@@ -1,8 +1,10 @@
 """One sample of host, process and interpreter, against psutil's figures of the same."""
 
 import gc
+import os
 import resource
 import statistics
+import sys
 import time
 from pathlib import Path
 
@@ -79,6 +81,43 @@ def page_faults():
     ]
 
 
+def by_the_kernel():
+    """Its answers to what our sample asks, through open files, and none of them read.
+
+    What no sample can go below, in whatever language. Linux only.
+    """
+    vmstat = Path("/proc/vmstat").read_bytes()
+    faults_end = vmstat.index(b"\n", vmstat.index(b"\npgmajfault ") + 1)
+    wanted = [  # path, how much of it: the kernel makes up no more than it is asked for
+        ("/proc/stat", 256),
+        ("/proc/meminfo", 4096),
+        ("/proc/vmstat", faults_end),
+        ("/proc/net/dev", 4096),
+        ("/proc/self/statm", 4096),
+    ]
+    mounts = local_mounts(mount_table())
+    for device in {Path(mount.device).name for mount in mounts}:
+        path = Path("/sys/class/block", device, "stat")
+        if path.exists():
+            wanted.append((path, 4096))
+    files = [(os.open(path, os.O_RDONLY), most) for path, most in wanted]
+    folders = [os.open(f"/proc/self/{name}", os.O_RDONLY) for name in ("task", "fd")]
+    places = [mount.mountpoint for mount in mounts]
+
+    def sample():
+        for file, most in files:
+            os.pread(file, most, 0)
+        for folder in folders:
+            os.fstat(folder)
+        for place in places:
+            os.statvfs(place)
+        resource.getrusage(resource.RUSAGE_SELF)
+        resource.getrusage(resource.RUSAGE_CHILDREN)
+        gc.get_stats()
+
+    return sample
+
+
 def timed(call, repeats=5):
     def take():
         t0, cpu = time.perf_counter(), time.thread_time()
@@ -104,6 +143,8 @@ def harvest_of(mine):
 def run():
     mine, theirs = ours(), by_psutil()
     calls = {"all": mine, "psutil": theirs, **mine.parts}
+    if sys.platform == "linux":
+        calls["kernel"] = by_the_kernel()
     found = shuffled({n: timed(c) for n, c in calls.items()}, rounds(60), 3)
     took = [harvest_of(mine) for _ in range(rounds(60))]
     wall = {name: [w for w, _ in each] for name, each in found.items()}
@@ -138,6 +179,16 @@ def run():
         )
         for name in mine.parts
     ]
+    if "kernel" in calls:
+        answers, alone = wall["kernel"], min(wall["psutil"]) / min(wall["kernel"])
+        rows.append(
+            Row(
+                "the kernel's answers alone, no figure read",
+                min(answers),
+                "µs",
+                note=f"{spread(answers, ' µs', 0)}; psutil's, of it: {alone:.1f} x",
+            )
+        )
     note = spread(took, " µs", 0)
     rows.append(Row("the harvest of a sample", min(took), "µs", note=note))
     cpu = statistics.median(c for _, c in found["all"])

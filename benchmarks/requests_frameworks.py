@@ -15,6 +15,9 @@ from table import Row, Table
 
 ROUNDS = 40
 WARM_UP = 8
+# What no middleware can go without that tells how long a request took: the clock's two
+# readings, and their difference kept. No route, no status, no request under way.
+CLOCK = "two clock reads and their difference, nothing else"
 # Processes for each way: the same program differs from itself by some percent, as its
 # hash seed and its memory fall out. The middle one of them counts. Peers, which are
 # many times further away, have one.
@@ -37,6 +40,15 @@ if mode == "probekit":
     Probekit(app)
     REGISTRY.watch.rest_for(1e9)  # as a running pump does
     after = REGISTRY.drain
+elif mode == "clock":
+    kept, inner = [], app.wsgi_app
+    after = kept.clear
+    def wsgi_app(environ, start_response):
+        began_s = time.perf_counter()
+        body = inner(environ, start_response)
+        kept.append(time.perf_counter() - began_s)
+        return body
+    app.wsgi_app = wsgi_app
 elif mode == "prometheus":
     from prometheus_flask_exporter import PrometheusMetrics
     PrometheusMetrics(app)
@@ -73,6 +85,17 @@ after = lambda: None
 middleware = ["django.middleware.common.CommonMiddleware"]
 if mode == "probekit":
     middleware.insert(0, "probekit.integrations.django.ProbekitMiddleware")
+elif mode == "clock":
+    kept = []
+    after = kept.clear
+    def clocked(get_response):
+        def serve(request):
+            began_s = time.perf_counter()
+            response = get_response(request)
+            kept.append(time.perf_counter() - began_s)
+            return response
+        return serve
+    middleware.insert(0, __name__ + ".clocked")
 elif mode == "prometheus":
     middleware.insert(0, "django_prometheus.middleware.PrometheusBeforeMiddleware")
     middleware.append("django_prometheus.middleware.PrometheusAfterMiddleware")
@@ -124,6 +147,17 @@ if mode == "probekit":
     app.add_middleware(ProbekitMiddleware)
     REGISTRY.watch.rest_for(1e9)  # as a running pump does
     after = REGISTRY.drain
+elif mode == "clock":
+    kept = []
+    after = kept.clear
+    class Clocked:
+        def __init__(self, app):
+            self.app = app
+        async def __call__(self, scope, receive, send):
+            began_s = time.perf_counter()
+            await self.app(scope, receive, send)
+            kept.append(time.perf_counter() - began_s)
+    app.add_middleware(Clocked)
 elif mode == "prometheus":
     from prometheus_fastapi_instrumentator import Instrumentator
     Instrumentator().instrument(app)
@@ -209,6 +243,7 @@ FRAMEWORKS = {
 }
 GOALS = {"Flask": (1.06, 1.10), "Django": (1.03, 1.10), "FastAPI": (None, None)}
 NAMES = {
+    "clock": CLOCK,
     "prometheus": "its Prometheus exporter",
     "otel": "OpenTelemetry, spans and metrics",
     "sentry": "sentry, traces at 1.0",
@@ -227,7 +262,7 @@ def measure(framework):
     """The rows of one framework."""
     server, peers = FRAMEWORKS[framework]
     text = server.replace("    OTEL", OTEL).replace("TURNS", TURNS)
-    modes = ["bare", "probekit"]
+    modes = ["bare", "probekit", "clock"]
     modes += [mode for mode, module in peers.items() if is_there(module)]
     served = {
         mode: [Served(mode, text) for _ in range(1 if mode in peers else PROCESSES)]
