@@ -24,6 +24,8 @@ settings.register_profile(
 )
 settings.load_profile("laws")
 
+pytest.register_assert_rewrite("faultscene")  # then it says which records are missing
+
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A runner in the background hands down "ignore"; programs under test must hear
     # Ctrl-C as they would in a terminal. A handler becomes the default at exec.

@@ -300,6 +300,7 @@ class Harvest:
         problems: Counts since the last drain.
         spans: In the order of their ends.
         losses: (signal, reason) → records that were recorded and dropped.
+        is_written: Whether a journal has it, also where ``append`` was cut short.
     """
 
     series: Sequence[Series] = ()
@@ -317,6 +318,7 @@ class Harvest:
     problems: "list[Problem]" = field(default_factory=list)
     spans: "list[Span]" = field(default_factory=list)
     losses: "dict[tuple[Signal, str], int]" = field(default_factory=dict)
+    is_written: bool = field(default=False, compare=False)
 
     def __bool__(self) -> bool:
         """True when there is anything to write."""

@@ -91,13 +91,15 @@ class Journal(Protocol):
     """Where a process puts its harvests so that they survive it."""
 
     def append(self, harvest: Harvest, *, ship_now: bool = False) -> "tuple[str, int]":
-        """Write one frame; on return it survives the death of the process.
+        """Write one frame, and mark the harvest; it survives the process from then on.
 
         Returns:
             Where it ends: segment name and offset.
 
         Raises:
             OSError: The frame was not written; the harvest is still the caller's.
+            BaseException: A signal's handler raised it. ``harvest.is_written`` says
+                whether that was after the write.
 
         """
 

@@ -40,8 +40,9 @@ class Rsyslog:
         """Every message, as rsyslog understood it."""
         if not self._file.exists():
             return []
-        lines = self._file.read_text("utf-8", "replace").split("\n")
-        return [json.loads(line) for line in lines if line]
+        # Behind the last line end is one that is still being written, or nothing.
+        lines = self._file.read_text("utf-8", "replace").split("\n")[:-1]
+        return [json.loads(line) for line in lines]
 
 
 @contextlib.contextmanager

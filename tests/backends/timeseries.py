@@ -306,7 +306,8 @@ class Collectd:
             for file in sorted(
                 (self._folder / "csv" / host / plugin).glob(f"{name}-2*")
             )
-            for line in file.read_text().splitlines()[1:]
+            # The last one may be half written.
+            for line in file.read_text().rpartition("\n")[0].splitlines()[1:]
         ]
         newest = max(lines, key=lambda line: float(line.split(",")[0]), default=",")
         return float(newest.split(",")[1]) if lines else None

@@ -1,6 +1,5 @@
 """Real processes that are killed and forked; the truth is kept outside of them."""
 
-import ctypes
 import mmap
 import os
 import random
@@ -14,6 +13,7 @@ import time
 
 import pytest
 
+from forks import raw_fork
 from probekit.buffer.fold import Fold
 from probekit.buffer.store import Store
 
@@ -223,7 +223,7 @@ def test_a_child_that_outlives_its_parent_loses_nothing(tmp_path, how, moment):
 def test_a_raw_forked_child_never_touches_its_parents_connection(tmp_path):
     store = Store(tmp_path / "b.db")
     store.open()
-    pid = ctypes.PyDLL(None).fork()
+    pid = raw_fork()
     if pid == 0:
         code = 1
         try:

@@ -1,4 +1,3 @@
-import ctypes
 import os
 import stat
 import sys
@@ -7,6 +6,7 @@ from contextlib import suppress
 import pytest
 
 from cuts import Late, cuts
+from forks import FORKS, raw_fork
 from probekit.buffer.journal import segment_files
 from probekit.buffer.journal.frames import END_OF_STREAM, SHIP_NOW, BadFrame
 from probekit.buffer.journal.segments import (
@@ -245,9 +245,11 @@ def test_an_append_that_a_signal_cuts_anywhere_is_written_or_not_and_says_which(
         )
         writer.append(harvest(orders=1))
         before = writer.position()
+        cut_one = harvest(orders=2)
         with suppress(Late), cut:
-            writer.append(harvest(orders=2))
+            writer.append(cut_one)
         moved = writer.position() != before
+        assert moved == cut_one.is_written, places
         writer.append(harvest(orders=4))
         writer.close()
         found = [each for path in segments(folder) for each in frames(path)]
@@ -287,6 +289,16 @@ def test_a_nameless_leftover_is_swept_when_it_is_old(tmp_path):
     assert [young] == list(tmp_path.iterdir())
 
 
+def test_a_newborns_lock_is_left_to_its_maker(tmp_path, monkeypatch):
+    """To ask whether it is free is to hold it, and the maker is about to take it."""
+    asked = []
+    monkeypatch.setattr(segment_files, "lock_descriptor", asked.append)
+    (tmp_path / "a.seg.new").touch()
+    segment_files.sweep(tmp_path)
+
+    assert [] == asked
+
+
 def child_status(pid):
     _, status = os.waitpid(pid, 0)
     return os.waitstatus_to_exitcode(status)
@@ -308,9 +320,7 @@ def fork_and(fork, act):
 @pytest.mark.e2e
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.skipif(sys.platform != "linux", reason="raw forks are Linux here")
-@pytest.mark.parametrize(
-    "fork", [os.fork, ctypes.PyDLL(None).fork], ids=["os.fork", "raw fork"]
-)
+@pytest.mark.parametrize("fork", FORKS.values(), ids=FORKS)
 def test_a_child_writes_a_stream_of_its_own_and_leaves_its_parents_lock(
     writer, tmp_path, harvest, fork
 ):
@@ -332,7 +342,7 @@ def test_a_child_writes_a_stream_of_its_own_and_leaves_its_parents_lock(
 def test_a_child_does_not_wait_for_a_lock_that_its_parent_held(writer, harvest):
     writer.append(harvest(orders=1))
     writer._stream._alone._lock.acquire()
-    code = fork_and(ctypes.PyDLL(None).fork, lambda: writer.append(harvest(orders=2)))
+    code = fork_and(raw_fork, lambda: writer.append(harvest(orders=2)))
     writer._stream._alone._lock.release()
 
     assert 0 == code

@@ -1,4 +1,5 @@
 import threading
+from contextlib import suppress
 
 import pytest
 from opentelemetry._logs import LogRecord, SeverityNumber
@@ -14,6 +15,7 @@ from opentelemetry.sdk.trace.export import (
     SpanExportResult,
 )
 
+from cuts import Late, cuts
 from probekit.errors import ConfigError, RetryLater
 from probekit.histogram import Histogram
 from probekit.integrations.opentelemetry import (
@@ -68,9 +70,19 @@ def harvest(count=1):
     return Harvest(spans=[SPAN] * count)
 
 
+def writing_to(written):
+    """Write as a journal does, which says of a harvest that it has it."""
+
+    def write(each):
+        written.append(each)
+        each.is_written = True
+
+    return write
+
+
 def test_what_is_committed_is_written_before_the_call_returns(desk, registry):
     written = []
-    registry.on_durable = written.append
+    registry.on_durable = writing_to(written)
 
     assert desk.commit(harvest())
     assert [[SPAN]] == [each.spans for each in written]
@@ -82,7 +94,7 @@ def test_what_cannot_be_written_is_held_and_goes_first_with_the_next(desk, regis
     def write(each):
         if trouble:
             raise trouble.pop()
-        written.append(each)
+        writing_to(written)(each)
 
     registry.on_durable = write
     first = desk.commit(harvest(2))
@@ -93,13 +105,29 @@ def test_what_cannot_be_written_is_held_and_goes_first_with_the_next(desk, regis
     assert [3] == [len(each.spans) for each in written]
 
 
+def test_what_is_held_outlives_a_signal_that_cuts_a_commit_anywhere(registry):
+    """What comes with that commit may be lost to its caller, who was interrupted."""
+    for places, cut in enumerate(cuts()):
+        desk, written = commit.Desk(registry), []
+        registry.on_durable = None
+        desk.commit(harvest(2))
+        registry.on_durable = writing_to(written)
+        with suppress(Late), cut:
+            desk.commit(Harvest(events=[Event(1, "new")]))
+        desk.commit(Harvest())
+
+        assert 2 == sum(len(each.spans) for each in written), places
+        assert sum(len(each.events) for each in written) <= 1, places
+    assert places > 5
+
+
 def test_what_is_held_without_a_buffer_is_bounded_and_the_loss_is_counted(
     desk, registry
 ):
     for _ in range(3):
         assert not desk.commit(harvest(4_000))
     written = []
-    registry.on_durable = written.append
+    registry.on_durable = writing_to(written)
     desk.commit(Harvest())
 
     assert 10_000 == len(written[0].spans)
@@ -112,7 +140,7 @@ def test_a_child_of_a_fork_does_not_write_what_its_parent_holds(
     desk.commit(harvest())
     monkeypatch.setattr("os.getpid", lambda: -1)
     written = []
-    registry.on_durable = written.append
+    registry.on_durable = writing_to(written)
     desk.commit(Harvest(events=[Event(1, "own")]))
 
     assert [[]] == [each.spans for each in written]

@@ -1,7 +1,6 @@
 """What ``probe.count`` counts: every call that has ended, once, by how it ended."""
 
 import asyncio
-import ctypes
 import functools
 import gc
 import inspect
@@ -16,11 +15,11 @@ from contextlib import nullcontext
 import pytest
 
 import probekit
+from forks import FORKS
 from probekit.recording.instruments import Counter, instrument
 from probekit.recording.probe import Wish
 
 NAME = "probekit.function.calls"
-FORKS = {"hooked": os.fork, "raw": lambda: ctypes.PyDLL(None).fork()}
 
 
 @pytest.fixture

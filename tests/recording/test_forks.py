@@ -1,11 +1,11 @@
 """Children of a fork, raw ones included, never repeat their parent's numbers."""
 
-import ctypes
 import os
 import sys
 
 import pytest
 
+from forks import FORKS
 from probekit.recording.instruments import Counter, instrument
 from probekit.recording.watch import Watch
 
@@ -14,8 +14,6 @@ pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="fork and its pages"),
     pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning"),
 ]
-
-FORKS = {"hooked": os.fork, "raw": lambda: ctypes.PyDLL(None).fork()}
 
 
 def said_by_child(fork, say):

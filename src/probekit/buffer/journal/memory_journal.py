@@ -52,6 +52,7 @@ class MemoryJournal(Journal):
                 )
             self._queue.append((harvest, ship_now, time.time_ns()))
             self._written += 1
+            harvest.is_written = True
             return MEMORY_SEGMENT, self._written
 
     def take(self) -> "list[tuple[Harvest, bool, int]]":

@@ -153,7 +153,8 @@ def sweep(directory: Path) -> None:
     except OSError:
         return
     for path in leftovers:
-        if is_orphan(path) and not _is_young(path):
+        # Age first: to ask for the lock is to hold it, and its maker's turn is now.
+        if not _is_young(path) and is_orphan(path):
             path.unlink(missing_ok=True)
 
 

@@ -160,6 +160,8 @@ class _Stream:
         except BaseException:
             self._size_bytes(segment)
             raise
+        finally:
+            harvest.is_written = self.position == end
         self._defined |= new
         if definitions:
             self._defined_bytes += len(data)

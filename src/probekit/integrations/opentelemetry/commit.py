@@ -57,25 +57,26 @@ class Desk:
                 if harvest:
                     self._held.put(harvest)
                 harvest = self._held.take()
-            if not harvest or self._written(harvest):
-                return True
-            self._held.put(harvest)
-            return False
+            try:
+                if harvest:
+                    self._write(harvest)
+            finally:  # a signal's handler may raise too
+                if not harvest.is_written:
+                    self._held.put(harvest)
+            return not self._held
 
-    def _written(self, harvest: Harvest) -> bool:
+    def _write(self, harvest: Harvest) -> None:
         write = self._registry.on_durable
         if write is None:
             notice(
                 "otel-unconfigured",
                 "probekit is not configured: OpenTelemetry's exports wait in memory",
             )
-            return False
+            return
         try:
             write(harvest)
         except OSError as error:
             notice("otel-write", f"exported records wait in memory: {error}")
-            return False
-        return True
 
     def _configure(self) -> None:
         """Configure from the environment, once, if it says anything of us."""
