@@ -108,6 +108,10 @@ _SILENCED = frozenset({
     "event", "record_exception",
 })  # fmt: skip
 
+# What these answer before ``configure``, so also while it loads what they are in: a
+# signal's handler may end the application there.
+_UNCONFIGURED = {"flush": False, "shutdown": True}
+
 __all__ = [  # noqa: PLE0604 - the table above is the list
     "__version__",
     *_HOMES,
@@ -134,7 +138,13 @@ def __getattr__(name: str) -> "Any":
         return _loaded(name)
     if name in _SILENCED and _loaded("recording.quiet").is_disabled():
         home = "recording.silent"
-    value = getattr(_loaded(home), name)
+    try:
+        value = getattr(_loaded(home), name)
+    except AttributeError:  # a signal's handler, that came while it is being loaded
+        if name not in _UNCONFIGURED:
+            raise
+        answer = _UNCONFIGURED[name]
+        return lambda *_, **__: answer
     globals()[name] = value
     return value
 

@@ -48,7 +48,7 @@ class Alone:
         try:
             if not lock.acquire(wait_s != 0, wait_s or -1):
                 return None
-            if self._busy and self._is_inside():
+            if self._busy and self.is_inside():
                 return None
             try:
                 self._busy = True
@@ -61,7 +61,7 @@ class Alone:
             except RuntimeError:  # another thread has it
                 pass
 
-    def _is_inside(self) -> bool:
+    def is_inside(self) -> bool:
         """Whether this thread, some frames up, is inside already.
 
         The flag alone may be left behind by an interrupt in the line that clears it.

@@ -4,7 +4,7 @@ import sys
 import threading
 from typing import Any
 
-__all__ = ["Thread", "is_cradle"]
+__all__ = ["Thread", "is_beginning", "is_cradle"]
 
 
 def is_cradle() -> bool:
@@ -23,6 +23,15 @@ def is_cradle() -> bool:
     except Exception:  # some other module of that name
         return False
     return not is_at_work
+
+
+def is_beginning(thread: "threading.Thread | None") -> bool:
+    """Whether somebody was to start *thread* and its first step is still to come.
+
+    It may never come: where a signal's handler raises in the midst of a start, nobody
+    can say whether there is a thread now.
+    """
+    return thread is not None and thread.ident is None
 
 
 class Thread(threading.Thread):

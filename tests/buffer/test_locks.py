@@ -1,8 +1,10 @@
 import os
 import stat
+from contextlib import suppress
 
 import pytest
 
+from cuts import Late, cuts
 from probekit.buffer.locks import FileLock, make_private_directory
 
 
@@ -26,6 +28,22 @@ def test_one_holder_at_a_time_even_in_one_process(lock, other):
     assert not other.try_acquire()
     lock.release()
     assert other.try_acquire()
+
+
+def test_a_signal_that_cuts_it_anywhere_leaves_nothing_locked_unknown(tmp_path):
+    """Whoever has it knows, and can let it go."""
+    for places, cut in enumerate(cuts()):
+        lock, other = FileLock(tmp_path / "a.leader"), FileLock(tmp_path / "a.leader")
+        with suppress(Late), cut:
+            lock.try_acquire()
+        if cut.came:
+            assert not lock.held, places
+        lock.release()
+
+        assert other.try_acquire(), places
+        lock.close()
+        other.close()
+    assert places > 10
 
 
 def test_closing_a_second_descriptor_does_not_free_the_first(lock, other):

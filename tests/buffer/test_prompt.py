@@ -117,7 +117,7 @@ def test_a_disk_that_hangs_holds_one_caller_for_the_bound_and_no_other(
     assert [1, 1] == missed
     late = prompt_sync._late
     disk.goes_on.set()
-    assert late.wait(LONG_S)
+    assert late.done.wait(LONG_S)
     assert prompt_sync.cover(A)
     assert [1, 1] == missed
 

@@ -22,6 +22,7 @@ class FakeJournal:
         if self.error is not None:
             raise self.error
         self.frames.append((harvest, ship_now))
+        harvest.is_written = True
         self.written.set()
 
     def position(self):
@@ -86,6 +87,25 @@ def test_what_could_not_be_written_is_written_later_in_order(clock):
 
     assert pump.stroke() is True
     assert journal.names() == ["a", "b", "c"]
+
+
+def test_what_could_not_be_written_waits_whatever_others_write_meanwhile(clock):
+    """A durable event goes to the same journal, from the application's thread."""
+    journal = FakeJournal()
+
+    class Crossed(Source):
+        def __call__(self):
+            harvest = super().__call__()
+            journal.frames.append((Harvest(events=[Event(0, "durable")]), False))
+            return harvest
+
+    pump = pump_of(Crossed("a"), journal, clock)
+    journal.error = OSError("no space")
+    assert pump.stroke() is False
+
+    journal.error = None
+    assert pump.stroke(ship_now=True) is True
+    assert ["durable", "durable", "a"] == journal.names()
 
 
 def test_a_stroke_never_raises(clock):
@@ -242,6 +262,23 @@ def test_a_stroke_that_a_signal_cuts_anywhere_loses_nothing_and_doubles_nothing(
         assert pump.stroke() is True
         assert ["a", "b", "c"] == journal.names(), places
     assert places > 5
+
+
+def test_what_its_thread_could_not_write_at_last_is_tried_by_who_waits_for_it(clock):
+    """Say because a signal has interrupted a write on the main thread, who waits."""
+
+    class Refuses(FakeJournal):
+        def append(self, harvest, *, ship_now=False):
+            if threading.current_thread() is not threading.main_thread():
+                raise BlockingIOError("another append is under way")
+            super().append(harvest, ship_now=ship_now)
+
+    journal, ends = Refuses(), []
+    pump = pump_of(Source("a"), journal, clock)
+    pump.start()
+
+    assert pump.stop(5.0, lambda: ends.append(journal.names())) is True
+    assert ["a"] == journal.names() == ends[-1]
 
 
 def test_what_is_launched_runs_on_a_thread_of_its_own(clock):

@@ -35,7 +35,7 @@ def progress(offset, last, passed, *names):
     return Progress(offset, {"metrics": last}, {"metrics": passed}, frozenset(names))
 
 
-def wait(clock, look, names=frozenset({"x"}), timeout_s=1.0):
+def wait(clock, look, names=frozenset({"x"}), timeout_s=1.0, is_over=lambda: False):
     def sleep(seconds):
         clock.now_s += seconds
 
@@ -45,6 +45,7 @@ def wait(clock, look, names=frozenset({"x"}), timeout_s=1.0):
         names,
         nudge=lambda: None,
         timeout_s=timeout_s,
+        is_over=is_over,
         clock=clock,
         sleep=sleep,
     )
@@ -62,6 +63,16 @@ def test_a_flush_ends_when_the_covering_window_is_passed(clock):
     )
 
     assert wait(clock, look) is True
+
+
+def test_a_flush_looks_once_more_when_those_who_deliver_have_ended(clock):
+    began_s, ends = clock.now_s, [False, False, True]
+    delivered = progress(10, 4, 4, "x")
+
+    assert wait(clock, lambda: delivered, is_over=lambda: True) is True
+    assert wait(clock, lambda: None, is_over=lambda: ends.pop(0)) is False
+    assert clock.now_s - began_s < 0.1
+    assert ends == []
 
 
 @pytest.mark.parametrize(

@@ -67,13 +67,13 @@ def test_a_drain_that_is_cut_anywhere_loses_nothing_and_doubles_nothing():
 
 def test_a_handler_that_drains_in_a_drain_takes_nothing_twice():
     whole = told([recorded().drain()])
-    for places, cut in enumerate(cuts()):
+    registry, harvests = recorded(), []
+
+    def handler():
+        harvests.append(registry.drain())
+
+    for places, cut in enumerate(cuts(handler=handler)):
         registry, harvests = recorded(), []
-
-        def handler(registry=registry, harvests=harvests):
-            harvests.append(registry.drain())
-
-        cut.handler = handler
         with cut:
             last = registry.drain()
 

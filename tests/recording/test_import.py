@@ -189,3 +189,19 @@ def test_probed_functions_that_outlive_the_modules_end_quietly():
         del twin
         """,
     )
+
+
+def test_a_handler_may_end_the_application_while_configure_is_being_loaded():
+    """A deployment may be taken back at any moment."""
+    out = run(
+        """
+        import sys, types, probekit
+        sys.modules["probekit.runtime"] = types.ModuleType("probekit.runtime")
+        print(probekit.flush(), probekit.shutdown(timeout_s=1))
+        del sys.modules["probekit.runtime"]
+        probekit.configure("shop", buffer=":memory:", host_metrics=False)
+        print(probekit.flush(10), probekit.shutdown())
+        """
+    )
+
+    assert out.split() == ["False", "True", "True", "True"]

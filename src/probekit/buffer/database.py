@@ -72,15 +72,13 @@ class Database:
     def close(self, *, memory: bool = False) -> None:
         """Close the connection; a database in memory only when *memory* says so."""
         with self.gate:
-            connection = self._connection
-            if connection is None or self._pid != os.getpid():
-                return
-            if self.path is None and not memory:
+            if self._pid != os.getpid() or (self.path is None and not memory):
                 return
             if self._are_lost():
                 return
-            self._connection = None
-            connection.close()
+            connection, self._connection = self._connection, None
+            if connection is not None:
+                connection.close()
         # Closed under a thread that waits for it, its number might be anybody's.
         if self._lock is not None and self._writer.acquire(blocking=False):
             if not self._writing:

@@ -52,6 +52,13 @@ class FileLock:
         """
         if self._held:
             return True
+        try:
+            return self._try()
+        except BaseException:  # what a handler cuts must not stay locked unknown
+            self._close()
+            raise
+
+    def _try(self) -> bool:
         if self._descriptor is not None and not self._same_file():
             self._close()  # replaced under us: a lock on the old file excludes nobody
         if self._descriptor is None:
@@ -60,7 +67,6 @@ class FileLock:
         self._held = lock_descriptor(self._descriptor)
         if self._held and not self._same_file():
             self._close()
-            return False
         return self._held
 
     def acquire(
@@ -141,7 +147,7 @@ def open_private(path: Path, flags: int) -> int:
         try:
             if os.fstat(descriptor).st_uid == os.geteuid():
                 os.fchmod(descriptor, 0o600)
-        except OSError:
+        except BaseException:
             os.close(descriptor)
             raise
     return descriptor

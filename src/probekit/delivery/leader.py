@@ -11,9 +11,10 @@ from probekit.buffer.trouble import FilesLost, NotOurs
 from probekit.delivery.term import Office, Term
 from probekit.delivery.wake import EventBell
 from probekit.errors import BufferBusy, BufferFailed
+from probekit.latch import Latch
 from probekit.notice import notice
 from probekit.patience import Patience
-from probekit.thread import Thread, is_cradle
+from probekit.thread import Thread, is_beginning, is_cradle
 
 if TYPE_CHECKING:
     from probekit.buffer.store import Store
@@ -58,7 +59,7 @@ class Leader:
         self._kick = EventBell(longest_s=math.inf)
         self._finish_by_s: float | None = None
         self._farewell: Callable[[Store], None] | None = None
-        self._ended = threading.Event()
+        self._ended = Latch()
         self._thread: threading.Thread | None = None
 
     @property
@@ -75,15 +76,15 @@ class Leader:
         """Start the thread, unless it runs; say whether it runs now."""
         if self.is_alive:
             return True
-        if is_cradle():
+        if is_cradle() or is_beginning(self._thread):
             return False
-        thread = Thread(self.run, "probekit-leader")
+        self._thread = Thread(self.run, "probekit-leader")  # known before it runs
         try:
-            thread.start()
+            self._thread.start()
         except RuntimeError as error:
+            self._thread = None
             notice("leader-start", f"the leader could not start: {error}")
             return False
-        self._thread = thread
         return True
 
     def hurry(self) -> None:
@@ -142,7 +143,7 @@ class Leader:
             with store.gate:
                 self._let_go()
                 store.dispose()  # a buffer in memory ends with whoever leads it
-            self._ended.set()
+            self._ended.open()
 
     def _pause(self, seconds: float) -> None:
         self._kick.wait(seconds)

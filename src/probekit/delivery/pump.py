@@ -18,7 +18,7 @@ from probekit.model import Harvest
 from probekit.notice import notice
 from probekit.patience import Patience
 from probekit.ports import Drain, Journal
-from probekit.thread import Thread, is_cradle
+from probekit.thread import Thread, is_beginning, is_cradle
 
 HUGE = 200_000  # measurements in one drain after which the next comes sooner
 # Events and spans that wait for a drain. A span of OpenTelemetry's is a dozen objects;
@@ -123,6 +123,11 @@ class Pump:
         return self._thread is not None and self._thread.is_alive()
 
     @property
+    def has_begun(self) -> bool:
+        """Whether its thread was started ever, or is being started."""
+        return self._thread is not None
+
+    @property
     def waiting_bytes(self) -> int:
         """What waits in memory for the disk, about."""
         return self._backlog.size_bytes
@@ -136,15 +141,17 @@ class Pump:
         """
         if self.is_alive:
             return True
-        if is_cradle():
+        if is_cradle() or is_beginning(self._thread):
             return False
-        thread = Thread(self._run, "probekit-pump")
+        # Known before it runs: a handler that raises meanwhile must not leave one that
+        # nobody can stop, nor a second one.
+        self._thread = Thread(self._run, "probekit-pump")
         try:
-            thread.start()
+            self._thread.start()
         except RuntimeError as error:  # no more threads, or the interpreter ends
+            self._thread = None
             notice("pump-start", f"the pump could not start: {error}; writing inline")
             return False
-        self._thread = thread
         return True
 
     def redirect(self, journal: Journal) -> None:
@@ -172,12 +179,14 @@ class Pump:
         """Write what is left and end the thread.
 
         Its thread does it, if it runs: the caller must not wait for a disk that hangs.
+        What it could not write is tried once more by the caller.
 
         Args:
             timeout_s: Longest wait for a thread that has nothing to do. One that
                 collects what was recorded is waited for up to five seconds, one that
                 writes up to a second: nobody else can write it.
-            at_end: Called after the last write, by whoever did it; may fail.
+            at_end: Called after the last write, by whoever did it, and again where
+                that is tried once more; may fail.
 
         Returns:
             True when everything recorded before the call is written.
@@ -190,8 +199,11 @@ class Pump:
             assert self._thread is not None  # noqa: S101 - is_alive said so
             self._thread.join(timeout_s)
             self._outlast(self._thread)
-            # While it lives the disk hangs; it is not for us to wait.
-            return self._is_all_written and not self._thread.is_alive()
+            if self._thread.is_alive():  # the disk hangs; it is not for us to wait
+                return False
+            if self._is_all_written:
+                return True
+            self._at_end = at_end  # once more: what it waited for may be over now
         self._end()
         return self._is_all_written
 
@@ -237,7 +249,7 @@ class Pump:
     def _stroke(self, *, ship_now: bool, early: bool = False) -> bool:
         # Asked for first: between two calls Python takes signals, and without a thread
         # of ours a handler that raises must not cost what was drained.
-        waits, before = bool(self._backlog), self._journal.position()
+        waits = bool(self._backlog)
         self._foretell(early=early)
         self._collecting = True
         try:
@@ -255,7 +267,7 @@ class Pump:
                 return True
             self._journal.append(harvest, ship_now=ship_now)
         except BaseException as error:
-            if before == self._journal.position():  # else it came after the write
+            if not harvest.is_written:  # else a handler raised after the write
                 self._backlog.put(harvest)
             if not isinstance(error, OSError):
                 raise
@@ -278,7 +290,8 @@ class Pump:
             if self._patience.allows():
                 self._turn()
             self._rest()
-        self._end()
+        if not self._is_all_written:  # else it began so late that nobody waits for it
+            self._end()
 
     def _rest(self) -> None:
         """Sleep until the next stroke is due; start what is to be started meanwhile."""

@@ -42,10 +42,15 @@ class Reaper:
 
         me = get_ident()
         into = self._alone.run(lambda: self._drain(me), wait_s=-1)
-        if into is None or me not in self._taken:  # a signal's handler has it
-            return Harvest(series=self._registry.table.series)
-        del self._taken[me]  # no call from here on, where Python would take a signal
-        return into
+        # No call and no jump from looking to taking, where Python would take a signal.
+        try:
+            if into is not None:
+                into = self._taken[me]
+                del self._taken[me]
+                return into
+        except KeyError:  # a signal's handler has it
+            pass
+        return Harvest(series=self._registry.table.series)
 
     def _drain(self, me: int) -> "Harvest":
         from probekit.model import Harvest

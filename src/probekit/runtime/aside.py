@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar
 
 from probekit.clock import SYSTEM_CLOCK
+from probekit.latch import Latch
 from probekit.runtime.parts import silence
 
 T = TypeVar("T")
@@ -46,7 +47,7 @@ def aside(work: "Callable[[], T]", starter: Starter, timeout_s: float) -> T:
     task = _Task(work)
     end_s = SYSTEM_CLOCK.monotonic_s() + timeout_s
     starter.launch(task.run, "probekit-aside")
-    while not task.is_done(_LOOK_S):
+    while not task.done.wait(_LOOK_S):
         if not (task.begun or starter.is_alive):
             return work()
         if SYSTEM_CLOCK.monotonic_s() >= end_s:
@@ -55,18 +56,14 @@ def aside(work: "Callable[[], T]", starter: Starter, timeout_s: float) -> T:
 
 
 class _Task(Generic[T]):
-    """Work for another thread; its maker waits with a bare lock.
-
-    An ``Event`` is written in Python, and would be interrupted as well.
-    """
+    """Work for another thread."""
 
     def __init__(self, work: "Callable[[], T]") -> None:
         self.begun = False
         self._work = work
         self._found: list[T] = []
         self._failure: BaseException | None = None
-        self._open = threading.Lock()
-        self._open.acquire()
+        self.done = Latch()
 
     def run(self) -> None:
         self.begun = True
@@ -76,10 +73,7 @@ class _Task(Generic[T]):
         except BaseException as error:
             self._failure = error
         finally:
-            self._open.release()
-
-    def is_done(self, timeout_s: float) -> bool:
-        return self._open.acquire(timeout=timeout_s)
+            self.done.open()
 
     def result(self) -> T:
         if self._failure is not None:

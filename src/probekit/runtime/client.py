@@ -1,7 +1,5 @@
 """``configure`` and what it returns; ``flush``, ``shutdown``, ``status``."""
 
-import os
-import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +8,7 @@ from probekit.errors import BufferFailed
 from probekit.model import AttributeValue, Snapshot
 from probekit.ports import Exporter
 from probekit.runtime.status import Status
+from probekit.runtime.turns import Turns
 
 if TYPE_CHECKING:
     from probekit.runtime.presence import Presence
@@ -17,8 +16,7 @@ if TYPE_CHECKING:
 
 _RECONFIGURE_S = 1.0  # longest wait for the last presence to hand the buffer over
 
-_lock = threading.Lock()
-_lock_pid = os.getpid()
+_turns = Turns()
 _presence: "Presence | None" = None
 _settings: "Settings | None" = None
 _guests: "list[Exporter]" = []  # exporters that integrations have brought
@@ -112,7 +110,8 @@ def configure(
             written is no error: one warning is logged and all is kept in memory.
 
     Threads:
-        Any; one at a time. Opens files, starts threads.
+        Any; one at a time. Opens files, starts threads. A call of a signal's handler in
+        the midst of another one, or of ``shutdown``, takes effect at the end of that.
 
     """
     from probekit.settings import load
@@ -138,8 +137,7 @@ def configure(
         from probekit.recording.hook.modules import instrument
 
         instrument(*settings.instrument)
-    with _own_lock():
-        _apply(_with_guests(settings))
+    _turns.take(lambda: _apply(_with_guests(settings)))
     return Client(settings)
 
 
@@ -156,12 +154,15 @@ def add_exporter(exporter: Exporter) -> None:
         Any; one at a time.
 
     """
-    with _own_lock():
-        if any(guest is exporter for guest in _guests):
-            return
-        _guests.append(exporter)
-        if _settings is not None and not _settings.disabled:
-            _apply(_with_guests(_settings))
+    _turns.take(lambda: _add_guest(exporter))
+
+
+def _add_guest(exporter: Exporter) -> None:
+    if any(guest is exporter for guest in _guests):
+        return
+    _guests.append(exporter)
+    if _settings is not None and not _settings.disabled:
+        _apply(_with_guests(_settings))
 
 
 def current_service() -> str:
@@ -199,9 +200,10 @@ def _apply(settings: "Settings") -> None:
     _end(_RECONFIGURE_S, wait=False)
     REGISTRY.enabled = True
     REGISTRY.disown()
-    _presence, _settings = made, settings
+    _presence = made
     made.start()
     traces.switch_on(plan, REGISTRY, settings.resource, flush)
+    _settings = settings  # last: where a signal's handler raises, nothing is in force
 
 
 def flush(timeout_s: float = 5.0) -> bool:
@@ -244,15 +246,16 @@ def shutdown(timeout_s: float = 2.0) -> bool:
         timeout_s: Longest wait, seconds.
 
     Returns:
-        True when everything was delivered.
+        True when everything was delivered. False also for a call of a signal's handler
+        in the midst of ``configure`` or another ``shutdown``: that one goes on with it.
 
     Threads:
         Any. Waits; never raises.
 
     """
     try:
-        with _own_lock():
-            return _end(timeout_s, wait=True)
+        wait_s = max(0.0, timeout_s)
+        return bool(_turns.take(lambda: _end(timeout_s, wait=True), wait_s=wait_s))
     except Exception as error:
         _tell("shutdown", error)
         return False
@@ -302,20 +305,19 @@ def snapshot() -> Snapshot:
 
 def _end(timeout_s: float, *, wait: bool) -> bool:
     global _presence, _settings
-    presence, _presence, _settings = _presence, None, None
-    if presence is not None:
-        from probekit.runtime import traces
+    _settings = None
+    if _presence is None:
+        return True
+    from probekit.runtime import traces
 
-        traces.switch_off()
-    return presence.close(timeout_s, wait=wait) if presence is not None else True
-
-
-def _own_lock() -> threading.Lock:
-    """The lock, a new one in a forked child: the parent's may be held for ever."""
-    global _lock, _lock_pid
-    if _lock_pid != os.getpid():
-        _lock, _lock_pid = threading.Lock(), os.getpid()
-    return _lock
+    traces.switch_off()
+    delivered = False
+    try:
+        delivered = _presence.close(timeout_s, wait=wait)
+    except Exception as error:
+        _tell("shutdown", error)
+    _presence = None  # not before: where a handler raises, the next one goes on with it
+    return delivered
 
 
 def _tell(what: str, error: Exception) -> None:

@@ -71,7 +71,7 @@ class Presence:
         self._pid = os.getpid()
         self._tainted = False
         self._awake = False
-        self._over = self._alert = False
+        self._over = self._closed = self._alert = False
         # Threads that fork at this moment, each with the gate it took.
         self._held: dict[int, threading.RLock] = {}
         self._switch = threading.RLock()  # a signal's handler may flush
@@ -141,6 +141,7 @@ class Presence:
 
     def start(self) -> None:
         """Connect the registry and begin to work."""
+        at_end_of_process(self.end)  # first: the exit writes what an interrupt leaves
         try:
             if not self._tainted:
                 self._crew.occupy()
@@ -156,7 +157,6 @@ class Presence:
         registry.on_due = self.attend
         registry.on_durable = self.write
         fork.protect(self)
-        at_end_of_process(self.end)
         if self._sidecar is not None and not self._tainted:
             self._sidecar.ensure()  # now: a process of a moment must not miss it
         if not self._tainted:
@@ -233,6 +233,11 @@ class Presence:
         """Whether this presence serves the process it is asked in."""
         return self._pid == os.getpid() and not self._over
 
+    @property
+    def _holds(self) -> bool:
+        """Whether what is recorded now is for who comes next: nobody takes it here."""
+        return self._closed or (self._over and self._places is None)
+
     # -- on the application's threads -----------------------------------------------
 
     def attend(self) -> None:
@@ -243,7 +248,8 @@ class Presence:
         if self._pump.is_alive:  # it starts, or is late, or a disk holds it at the end
             self._registry.compact()
             return
-        self._pump.stroke()
+        if not self._holds:
+            self._pump.stroke()
         rest_s = _ENDING_S if self._over else self.settings.flush_interval_s
         self._registry.watch.rest_for(rest_s)
 
@@ -258,7 +264,7 @@ class Presence:
         self._crew.write(harvest)
 
     def flush(self, timeout_s: float) -> bool:
-        """See ``probekit.flush``."""
+        """See ``probekit.flush``; another thread may close meanwhile."""
         self._belong()
         bound_s = timeout_s + _DISK_S
         try:
@@ -269,6 +275,8 @@ class Presence:
     def _flush(self, timeout_s: float) -> bool:
         end_s = SYSTEM_CLOCK.monotonic_s() + timeout_s
         with self._pump.steady:
+            if self._holds:
+                return False
             written = self._pump.stroke(ship_now=True)
             crew, position = self._crew, self._crew.journal.position()
         if self._tainted or position is None:
@@ -284,6 +292,7 @@ class Presence:
             frozenset() if external else self._names,
             nudge=self._nudge,
             timeout_s=max(0.0, end_s - SYSTEM_CLOCK.monotonic_s()),
+            is_over=lambda: self._closed,
         )
         return delivered and written
 
@@ -358,6 +367,7 @@ class Presence:
         registry = self._registry
         delivered = wait and self.flush(timeout_s)
         self._finish(max(end_s, SYSTEM_CLOCK.monotonic_s() + _LAST_WORDS_S))
+        self._closed = True
         registry.on_due = registry.on_durable = None
         self._overhead.release()
         self._be_alert(alert=False)
@@ -373,6 +383,10 @@ class Presence:
         clock = SYSTEM_CLOCK
         # To read our own sources may be slow, and nobody will miss it.
         self._registry.observers.end(self._sources)
+        if self._holds:
+            self._registry.on_durable = None
+            if not self._pump.has_begun:  # nor would anybody deliver it
+                return False
         homecoming, leader = self._homecoming, self._crew.leader
         if homecoming is not None and homecoming.is_packing and leader is not None:
             leader.join(by_s - clock.monotonic_s())

@@ -20,6 +20,7 @@ def wait_delivered(
     *,
     nudge: Callable[[], None],
     timeout_s: float,
+    is_over: "Callable[[], bool]" = lambda: False,
     clock: Clock = SYSTEM_CLOCK,
     sleep: Callable[[float], None] = time.sleep,
 ) -> bool:
@@ -31,6 +32,7 @@ def wait_delivered(
         names: Cursors that must exist.
         nudge: Called at first and four times a second: somebody has to lead.
         timeout_s: Longest wait, seconds; 0 looks once.
+        is_over: Whether nobody here delivers any more: then this look is the last.
         clock: Only its monotonic reading is used.
         sleep: How to wait.
 
@@ -42,6 +44,7 @@ def wait_delivered(
     step_s, nudge_s = _STEP_S[0], clock.monotonic_s()
     target = None
     while True:
+        is_last = is_over()  # before the look, which then has seen the end
         now_s = clock.monotonic_s()
         if now_s >= nudge_s:
             nudge()
@@ -57,7 +60,7 @@ def wait_delivered(
             if exist and target is not None and progress.has_passed(target):
                 return True
         left_s = end_s - clock.monotonic_s()
-        if left_s <= 0:
+        if is_last or left_s <= 0:
             return False
         sleep(min(step_s, left_s))
         step_s = min(step_s * 1.5, _STEP_S[1])

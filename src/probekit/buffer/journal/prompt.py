@@ -12,6 +12,7 @@ from pathlib import Path
 
 from probekit.buffer.journal.segment_files import SegmentName, names
 from probekit.buffer.journal.syncing import sync_places, sync_segment
+from probekit.latch import Latch
 from probekit.notice import in_words, notice
 from probekit.thread import Thread
 
@@ -20,34 +21,14 @@ _IDLE_S = 1.0  # then the thread ends; the next caller starts another
 
 
 class _Request:
-    """That a segment be synced, made by a thread that waits for it.
+    """That a segment be synced, made by a thread that waits for it."""
 
-    It waits for a bare lock: an ``Event`` is written in Python, and the application's
-    handler of a signal may raise between any two of its lines.
-    """
-
-    __slots__ = ("_open", "error", "name")
+    __slots__ = ("done", "error", "name")
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.error: Exception | None = None
-        self._open = threading.Lock()
-        self._open.acquire()
-
-    @property
-    def is_done(self) -> bool:
-        return not self._open.locked()
-
-    def end(self, error: "Exception | None") -> None:
-        self.error = error
-        self._open.release()
-
-    def wait(self, timeout_s: float) -> bool:
-        """Whether it is done; to be asked by its maker alone."""
-        if not self._open.acquire(timeout=timeout_s):
-            return False
-        self._open.release()
-        return True
+        self.done = Latch()
 
 
 class PromptSync:
@@ -95,12 +76,12 @@ class PromptSync:
 
         """
         late = self._late
-        if late is not None and not late.is_done:
+        if late is not None and not late.done.is_open:
             return self._tell("the disk still hangs")
         request = _Request(name)
         if not (self._may_thread and self._hand_over(request)):
             self._serve([request])
-        if not request.wait(self._wait_s):
+        if not request.done.wait(self._wait_s):
             self._late = request
             return self._tell(f"the disk takes longer than {self._wait_s:g} s")
         return request.error is None or self._tell(in_words(request.error))
@@ -142,7 +123,8 @@ class PromptSync:
         asked = sorted({each.name for each in requests})
         errors = {name: self._sync(name) for name in asked}
         for each in requests:
-            each.end(errors[each.name])
+            each.error = errors[each.name]
+            each.done.open()
 
     def _sync(self, name: str) -> "Exception | None":
         try:
