@@ -69,6 +69,32 @@ def told_of(path, app=shop, **more):
     return Told()
 
 
+def test_an_error_with_the_number_of_one_that_a_job_has_recorded_is_recorded():
+    marked = set()
+
+    def fail():
+        raise PaymentError
+
+    def unlucky(environ, start_response):
+        while True:
+            try:
+                with probekit.job("nightly"):
+                    fail()
+            except PaymentError as error:
+                marked.add(id(error))
+            try:
+                fail()
+            except PaymentError as error:
+                if id(error) in marked:
+                    Told()
+                    raise
+
+    with pytest.raises(PaymentError):
+        serve(ProbekitMiddleware(unlucky), "/")
+
+    assert [1] == [problem.count for problem in Told().problems]
+
+
 def test_a_request_has_its_method_its_status_and_no_route_of_its_own():
     told = told_of("/404")
 

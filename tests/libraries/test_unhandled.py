@@ -5,6 +5,7 @@ import types
 
 import pytest
 
+import probekit
 from probekit.integrations import libraries
 
 
@@ -43,6 +44,19 @@ def test_sys_excepthook_is_recorded_and_chained(told, recorded):
         (event.attributes["exception.type"], event.severity) for event in taken.events
     ]
     assert 1 == len(taken.problems)
+
+
+def test_what_a_job_has_recorded_is_not_counted_again(told, recorded):
+    def run():
+        with probekit.job("nightly"):
+            raise LookupError("x")
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+
+    assert [LookupError] == [type(error) for error in told]
+    assert [1] == [problem.count for problem in recorded().problems]
 
 
 def test_leaving_and_interrupting_are_no_errors(told, recorded):

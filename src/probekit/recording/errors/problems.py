@@ -224,11 +224,14 @@ class Problems:
     ) -> None:
         """Count an exception that the application has handled.
 
-        One that a probe has counted already is not counted again; attributes, if
-        any are given, still make an event.
+        One that a probe or a job has counted already is not counted again;
+        attributes, if any are given, still make an event.
         """
+        from probekit.recording.errors.seen import is_marked
+
         trace = error.__traceback__
         own, is_counted = self._own_frames(error, trace, _EVER)
+        is_counted = is_counted or is_marked(error)
         if is_counted and not attributes:
             return
         steps = WALK_LIMIT if is_counted else own

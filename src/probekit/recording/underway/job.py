@@ -49,7 +49,6 @@ class Job:
         """Start a run."""
         self._spans.append(self._opened())
         self._tell(_began, self._attributes)
-        forget_mark()
         self._began_s.append(time.perf_counter())
         UNDERWAY.add(self)
         return self
@@ -61,10 +60,10 @@ class Job:
         trace: "TracebackType | None",
     ) -> None:
         """End the run; an exception passes."""
-        seconds = time.perf_counter() - self._began_s.pop()
+        began_s = self._began_s.pop()
         if not self._began_s:
             UNDERWAY.discard(self)
-        self._tell(_ended, self._attributes, seconds, error)
+        self._tell(_ended, self._attributes, began_s, error)
         span = self._spans.pop()
         if span is not None:
             self._tell(span.end, error)
@@ -189,9 +188,10 @@ def _began(attributes: "Mapping[str, Any]") -> None:
 
 def _ended(
     attributes: "Mapping[str, Any]",
-    seconds: float,
+    began_s: float,
     error: "BaseException | None",
 ) -> None:
+    seconds = time.perf_counter() - began_s
     _active().add(-1, attributes)
     failed = isinstance(error, Exception)
     outcome = {**attributes, "error.type": type_name(type(error))} if failed else None
@@ -214,6 +214,7 @@ def _ended(
             unit="s",
             description="When the job last succeeded, seconds since 1970.",
         ).set(time.time(), attributes)
-    if failed and error is not None and not is_recorded(error):
+    if failed and error is not None and not is_recorded(error, began_s):
+        forget_mark(error)
         record_error(REGISTRY, error, attributes)
         mark_recorded(error)
