@@ -507,7 +507,7 @@ def test_threads_are_counted_as_psutil_counts_them():
 
 
 @pytest.mark.e2e
-def test_a_forked_child_reads_its_own_figures_and_keeps_no_more_descriptors():
+def test_a_forked_child_reads_its_own_figures_and_keeps_none_of_its_parents_files():
     code = """
 import os, threading
 from probekit.observer import Observer
@@ -523,10 +523,17 @@ def threads_told():
     names = [one.name for one in harvest.series]
     told = dict(zip(map(names.__getitem__, harvest.sum_ids), harvest.sum_values))
     return told["process.thread.count"]
-print(threads_told(), flush=True)
-before = len(os.listdir("/proc/self/fd"))
+def files_of(pid):
+    kept = 0
+    for number in os.listdir("/proc/self/fd"):
+        try:
+            kept += os.readlink(f"/proc/self/fd/{number}").startswith(f"/proc/{pid}/")
+        except FileNotFoundError:  # it was the listing's own
+            pass
+    return kept
+print(threads_told(), files_of(os.getpid()) > 0, flush=True)
 if os.fork() == 0:
-    print(threads_told(), len(os.listdir("/proc/self/fd")) - before, flush=True)
+    print(threads_told(), files_of(os.getpid()) > 0, files_of(os.getppid()), flush=True)
     os._exit(0)
 os.wait()
 print(threads_told())
@@ -539,4 +546,4 @@ end.set()
         check=True,
     )
 
-    assert ["4.0", "1.0", "0", "4.0"] == answer.stdout.split()
+    assert ["4.0 True", "1.0 True 0", "4.0"] == answer.stdout.splitlines()
