@@ -256,7 +256,7 @@ def test_a_daemonized_host_keeps_recording_and_its_files_are_safe(stage):
         probekit.count("shop.orders", 1)
         probekit.flush(10)
         presence = client._presence
-        with presence._pump.steady, presence._crew.outlook.gate:
+        with presence._pump.steady, presence._quarters.crew.outlook.gate:
             os.closerange(3, 256)
             canaries = [open(f"canary-{n}", "w+b") for n in range(40)]
         for canary in canaries:
