@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 from typing import Annotated
 
 import fastapi
@@ -20,6 +21,9 @@ from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 
 from probekit.integrations.asgi import ProbekitMiddleware
+from probekit.integrations.logging import Handler
+from probekit.recording.errors.problems import Problems
+from probekit.recording.registry import REGISTRY
 
 BACKGROUND = "probekit.http.server.background.duration"
 SOCKETS = "probekit.websocket.duration"
@@ -354,6 +358,47 @@ def test_quarts_websocket_has_its_route():
     connect(quart_app(), "/ws/7", "a")
 
     assert [("/ws/<room>", 101)] == Told().routes(SOCKETS)
+
+
+# -- errors that are logged as well ----------------------------------------------------
+
+
+def behind_a_server(app):
+    """A server's part of it: what an application lets out is logged."""
+
+    async def served(scope, receive, send):
+        try:
+            await app(scope, receive, send)
+        except PaymentError:
+            logging.getLogger("server").exception("Exception in ASGI application")
+
+    return served
+
+
+@pytest.fixture
+def logged(monkeypatch):
+    """Everything that is logged is recorded."""
+    handler = Handler()
+    logging.getLogger().addHandler(handler)
+    monkeypatch.setattr(REGISTRY, "problems", Problems(REGISTRY))
+    yield
+    logging.getLogger().removeHandler(handler)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: ProbekitMiddleware(starlette_app()),
+        lambda: starlette_app(middleware=[Middleware(ProbekitMiddleware)]),
+        fastapi_app,
+        quart_app,
+    ],
+)
+def test_an_error_that_framework_and_server_log_as_well_counts_once(make, logged):
+    told = told_of(behind_a_server(make()), *["/broken"] * 20)
+
+    assert 20 == sum(problem.count for problem in told.problems)
+    assert any(event.name == "log" for event in told.events)
 
 
 # -- Litestar --------------------------------------------------------------------------

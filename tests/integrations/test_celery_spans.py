@@ -100,6 +100,15 @@ def test_working_is_a_consumer_span_and_a_failure_is_told(app):
     assert not trace.get_current_span().get_span_context().is_valid
 
 
+def test_a_failure_that_celery_logs_as_well_counts_once(app):
+    libraries.instrument_libraries(["celery", "logging"])
+    ship = app.tasks["shop.ship"]
+    for number in range(10):
+        ship.apply(["A2"], task_id=str(number))
+
+    assert [10] == [problem.count for problem in REGISTRY.drain().problems]
+
+
 def test_send_task_is_put_back_by_identity(app):
     celery = importlib.import_module("celery")
     patched = vars(celery.Celery)["send_task"]

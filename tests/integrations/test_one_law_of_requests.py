@@ -4,6 +4,7 @@ Flask and Django have ``Exchange``'s lines in frames of their own, for speed. Wh
 leave is held against the plain WSGI middleware, which uses ``Exchange`` itself.
 """
 
+import logging
 import os
 from contextlib import nullcontext
 from functools import cache
@@ -17,6 +18,7 @@ from werkzeug.test import EnvironBuilder
 import probekit
 from cuts import Late, cuts
 from probekit.integrations.flask import Probekit
+from probekit.integrations.logging import Handler
 from probekit.integrations.wsgi import ProbekitMiddleware
 from probekit.integrations.wsgi_exchange import KEY, REMOTE
 from probekit.recording.errors.problems import Problems
@@ -82,7 +84,7 @@ def told_by_hand():
     return ProbekitMiddleware(plain, route=lambda e: ROUTES.get(e["PATH_INFO"], ""))
 
 
-def flask_app(around=None):
+def flask_app(around=None, *, watch=Probekit):
     app = flask.Flask("shop")
     app.add_url_rule("/orders/<int:number>", "order", lambda number: order())
     app.add_url_rule("/broken", "broken", broken)
@@ -95,7 +97,7 @@ def flask_app(around=None):
     )
     if around is not None:
         app.wsgi_app = around(app.wsgi_app)
-    Probekit(app)
+    watch(app)
     return app
 
 
@@ -282,6 +284,68 @@ def test_a_request_is_told_the_same_whichever_way_it_takes(
 
     assert 1 == len(told[0]["requests"])
     assert told[0] == told[1]
+
+
+# -- errors that are logged as well ----------------------------------------------------
+
+
+UNWATCHED = {
+    "wsgi": lambda: plain,
+    "flask": lambda: flask_app(watch=lambda app: app),
+    "django": lambda: django_app(MIDDLEWARE=[]),
+}
+
+
+def behind_a_server(application):
+    """A server's part of it: what an application lets out is logged."""
+
+    def served(environ, head):
+        try:
+            return application(environ, head)
+        except PaymentError:
+            logging.getLogger("server").exception("Error handling request")
+            head("500 Internal Server Error", [])
+            return [b""]
+
+    return served
+
+
+@pytest.fixture
+def logged(monkeypatch):
+    """Everything that is logged is recorded, and what becomes of errors is told."""
+    handler = Handler()
+    logging.getLogger().addHandler(handler)
+    monkeypatch.setattr(REGISTRY, "problems", Problems(REGISTRY))
+    Told()
+    yield lambda: sum(found.count for found in Told().problems)
+    logging.getLogger().removeHandler(handler)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_an_error_that_framework_and_server_log_as_well_counts_once(way, logged):
+    application = behind_a_server(made(way))
+    for _ in range(20):
+        environ = EnvironBuilder("/broken").get_environ()
+        for _ in application(environ, lambda *_: lambda _: None):
+            pass
+
+    assert 20 == logged()
+
+
+@pytest.mark.parametrize("way", UNWATCHED)
+def test_an_error_of_a_request_that_nobody_watches_counts_if_it_is_logged(way, logged):
+    """Also where its number is that of one that has counted."""
+    watched, unwatched = made(way), UNWATCHED[way]()
+    for _ in range(20):
+        for application in map(behind_a_server, (watched, unwatched)):
+            environ = EnvironBuilder("/broken").get_environ()
+            for _ in application(environ, lambda *_: lambda _: None):
+                pass
+
+    assert 40 == logged()
+
+
+# -- what a handler of a signal cuts --------------------------------------------------
 
 
 @pytest.mark.parametrize("headers", [{}, PARENT], ids=["alone", "in a trace"])

@@ -78,6 +78,22 @@ def test_an_exception_that_nobody_awaited_is_a_problem_and_is_told_on(
     ]
 
 
+def test_an_exception_that_nobody_awaited_counts_once_though_it_is_logged(
+    patched, recorded
+):
+    libraries.instrument_libraries(["asyncio", "logging"])
+
+    async def main():
+        asyncio.get_running_loop().call_soon(lambda: 1 / 0)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+
+    for _ in range(5):
+        asyncio.run(main())
+
+    assert [5] == [problem.count for problem in recorded().problems]
+
+
 def test_nothing_is_measured_after_uninstall(patched, recorded):
     libraries.uninstall()
     asyncio.run(busy())

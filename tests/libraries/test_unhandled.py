@@ -1,3 +1,4 @@
+import logging
 import subprocess
 import sys
 import threading
@@ -57,6 +58,22 @@ def test_what_a_job_has_recorded_is_not_counted_again(told, recorded):
 
     assert [LookupError] == [type(error) for error in told]
     assert [1] == [problem.count for problem in recorded().problems]
+
+
+def test_what_the_applications_own_hook_logs_is_not_counted_again(
+    recorded, monkeypatch
+):
+    def logs(kind, error, trace):
+        logging.getLogger("shop").critical("dying", exc_info=(kind, error, trace))
+
+    monkeypatch.setattr(sys, "excepthook", logs)
+    libraries.instrument_libraries(["unhandled", "logging"])
+    for _ in range(5):
+        error = raised(LookupError)
+        sys.excepthook(LookupError, error, error.__traceback__)
+        del error
+
+    assert [5] == [problem.count for problem in recorded().problems]
 
 
 def test_leaving_and_interrupting_are_no_errors(told, recorded):

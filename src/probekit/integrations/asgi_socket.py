@@ -24,6 +24,7 @@ from probekit.integrations.spans import serve_request
 from probekit.integrations.wsgi_exchange import KEY, entered, left
 from probekit.notice import notice
 from probekit.recording.bound import BoundCounter
+from probekit.recording.errors.seen import mark_recorded
 from probekit.recording.instruments import counter, histogram, up_down_counter
 from probekit.recording.registry import REGISTRY
 from probekit.recording.seams import CallSpan
@@ -185,17 +186,19 @@ class Socket:
         if isinstance(error, Exception):
             route = self._template()
             answer = _METHOD, self._scheme, route, self._status, "", self._error
+            began_s = self._began_s
             if self._left is None:
-                record_unhandled(error, answer)
+                record_unhandled(error, answer, began_s)
             else:
-                self._left.within(lambda: record_unhandled(error, answer))
+                self._left.within(lambda: record_unhandled(error, answer, began_s))
 
     def fail(self, error: BaseException) -> None:
         """End because the application raised."""
         try:
             self.note(error)
-            if self._error and not self._status:
-                self._status = _FAILED
+            if self._error:
+                mark_recorded(error)
+                self._status = self._status or _FAILED
         except Exception:
             notice("asgi-error", "probekit: an error of a websocket was not recorded")
         finally:

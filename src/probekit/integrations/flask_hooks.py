@@ -13,6 +13,7 @@ from flask import Flask, Response, got_request_exception, has_request_context, r
 
 from probekit.integrations.wsgi_exchange import KEY, Exchange
 from probekit.notice import notice
+from probekit.recording.errors.seen import forget_mark
 
 _current: "Callable[[], Any]" = request._get_current_object  # type: ignore[attr-defined]  # noqa: SLF001 - Werkzeug documents it
 
@@ -26,9 +27,8 @@ def attach(app: Flask) -> None:
         if context is None
         else _watched_quickly(app, dispatch, context)
     )
-    app.handle_exception = _watched(  # type: ignore[method-assign]
-        app,
-        app.handle_exception,
+    app.handle_exception = _ending(  # type: ignore[method-assign]
+        _watched(app, app.handle_exception)
     )
     got_request_exception.connect(note_exception, app)
 
@@ -64,6 +64,17 @@ def _watched(
         return response
 
     return watched
+
+
+def _ending(handle: "Callable[..., Response]") -> "Callable[..., Response]":
+    """Have an error that became an answer be known as recorded until then only."""
+
+    def ending(*arguments: Any) -> Response:
+        response = handle(*arguments)
+        forget_mark(arguments[-1])
+        return response
+
+    return ending
 
 
 def _watched_quickly(
@@ -120,7 +131,9 @@ def note_exception(_app: Flask, exception: BaseException, **_: Any) -> None:
     """Record what no error handler took; a receiver of Flask's signal."""
     try:
         exchange = _exchange()
-        if exchange is not None:
+        if exchange is None:
+            forget_mark(exception)
+        else:
             exchange.note(exception)
     except Exception:
         notice("flask-error", "probekit: a Flask error could not be recorded")

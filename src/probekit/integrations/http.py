@@ -13,7 +13,7 @@ from typing import TypeAlias
 from probekit.errors import ConfigError
 from probekit.model import AttributeValue
 from probekit.recording.attributes import type_name
-from probekit.recording.errors.seen import is_recorded
+from probekit.recording.errors.seen import is_new, mark_recorded
 from probekit.recording.events import record_error
 from probekit.recording.handle import Handle
 from probekit.recording.instruments import histogram, up_down_counter
@@ -151,7 +151,7 @@ def error_type(error: BaseException) -> str:
     return type_name(type(error)) if isinstance(error, Exception) else ""
 
 
-def record_unhandled(error: Exception, answer: Answer) -> None:
+def record_unhandled(error: Exception, answer: Answer, began_s: float) -> None:
     """Record an exception that left the application, with its request.
 
     One that a probe or a job has seen on its way is recorded already, at a better
@@ -160,9 +160,10 @@ def record_unhandled(error: Exception, answer: Answer) -> None:
     Args:
         error: What nobody handled; nothing of it is kept.
         answer: The request, as far as it is known.
+        began_s: When it began, ``perf_counter()`` seconds.
 
     """
-    if is_recorded(error):
+    if not is_new(error, began_s):
         return
     method, _, route, *_ = answer
     attributes: dict[str, AttributeValue] = {
@@ -171,6 +172,7 @@ def record_unhandled(error: Exception, answer: Answer) -> None:
     if route:
         attributes["http.route"] = route
     record_error(REGISTRY, error, attributes)
+    mark_recorded(error)
 
 
 def excluded_paths(exclude: "str | Iterable[str]") -> "re.Pattern[str] | None":

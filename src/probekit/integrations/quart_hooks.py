@@ -17,6 +17,7 @@ from quart import (
 
 from probekit.integrations.wsgi_exchange import KEY
 from probekit.notice import notice
+from probekit.recording.errors.seen import forget_mark
 
 
 def attach(app: Quart) -> None:
@@ -44,7 +45,9 @@ async def note_exception(_app: Quart, exception: BaseException, **_: Any) -> Non
     """Record what no error handler took."""
     watched = _watched()
     try:
-        if watched is not None:
+        if watched is None:
+            forget_mark(exception)
+        else:
             watched.note(exception)
     except Exception:
         notice("quart-error", "probekit: a Quart error could not be recorded")

@@ -21,6 +21,7 @@ from probekit.integrations.progress import tell_interrupted, underway
 from probekit.integrations.record import GONE, Record
 from probekit.integrations.spans import end_request, environ_header, serve_request
 from probekit.notice import notice
+from probekit.recording.errors.seen import is_marked, mark_recorded
 from probekit.recording.registry import REGISTRY
 from probekit.recording.seams import CallSpan
 
@@ -48,7 +49,6 @@ class Exchange(Record):
     """
 
     __slots__ = (
-        "_noted",
         "_span",
         "_stays",
         "_token",
@@ -62,7 +62,6 @@ class Exchange(Record):
     length_bytes: "int | None"
     site: Any
     streamed: bool
-    _noted: int
     _span: "CallSpan | None"
     _stays: bool
     _token: "Token[tuple[str, str]] | None"
@@ -176,18 +175,19 @@ class Exchange(Record):
     def note(self, error: BaseException) -> None:
         """Record an exception that nobody handled, once."""
         name = error_type(error)
-        if self.error and self._noted == id(error):
+        if self.error and is_marked(error, self.began_s):
             return
         self.error = name
         if isinstance(error, Exception):
-            self._noted = id(error)  # the number only: nothing keeps the exception
-            record_unhandled(error, self.answer())
+            record_unhandled(error, self.answer(), self.began_s)
 
     def fail(self, error: BaseException) -> None:
         """End because the application raised; the server answers 500 by itself."""
         try:
             self.note(error)
-            if not self.error and not self.ended_s:
+            if self.error:
+                mark_recorded(error)  # here: a framework may have ended its own mark
+            elif not self.ended_s:
                 tell_interrupted(self, error)
             if self.error and not self.streamed:
                 self.status = _FAILED

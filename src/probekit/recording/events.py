@@ -70,8 +70,8 @@ def record_exception(
     """Record an exception that the application has handled.
 
     It makes an event named ``exception`` and counts in its problem. An exception that
-    a probe has recorded on its way is not counted again; with *attributes* it still
-    makes an event. Nothing keeps the exception alive.
+    a probe, a job or a request has recorded on its way is not counted again; with
+    *attributes* it still makes an event. Nothing keeps the exception alive.
 
     Args:
         error: The exception.

@@ -28,6 +28,7 @@ from probekit.integrations.django.visit import (
 from probekit.integrations.http import share_trace_ids
 from probekit.integrations.ledger import LEDGER
 from probekit.notice import notice
+from probekit.recording.errors.seen import forget_mark
 from probekit.recording.quiet import is_disabled
 
 
@@ -144,7 +145,11 @@ def note_exception(*, request: Any = None, **_facts: Any) -> None:
     try:
         error = sys.exc_info()[1]
         exchange = None if request is None else exchange_of(request)
-        if exchange is not None and error is not None:
+        if error is None:
+            return
+        if exchange is None:
+            forget_mark(error)  # an earlier one's: this request is not watched
+        else:
             exchange.routed(template_of(request))
             exchange.note(error)
     except Exception:

@@ -11,6 +11,7 @@ from weakref import WeakSet
 from probekit.integrations.libraries.figures import Durations, told
 from probekit.integrations.libraries.patching import Patches
 from probekit.passing import let_pass
+from probekit.recording.errors.seen import recorded
 from probekit.recording.events import record_error
 from probekit.recording.registry import REGISTRY
 
@@ -98,10 +99,12 @@ class LagWatch:
 
 def _unawaited(wrapped: Any, _loop: Any, args: Any, kwargs: Any) -> Any:
     context = args[0] if args else kwargs.get("context")
+    error = None
     try:
         error = context.get("exception")
         if isinstance(error, Exception):
             record_error(REGISTRY, error)
     except Exception as failure:
         told("asyncio", failure)
-    return wrapped(*args, **kwargs)
+    with recorded(error):  # it is about to be logged
+        return wrapped(*args, **kwargs)

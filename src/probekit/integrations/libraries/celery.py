@@ -28,6 +28,7 @@ from probekit.integrations.libraries.patching import Patches
 from probekit.integrations.spans import CONSUMER, PRODUCER, call
 from probekit.model import AttributeValue
 from probekit.recording import instruments
+from probekit.recording.errors.seen import forget_mark, is_marked, mark_recorded
 from probekit.recording.events import record_error
 from probekit.recording.quiet import suppressed
 from probekit.recording.registry import REGISTRY
@@ -226,7 +227,10 @@ def _failure(sender: Any = None, exception: Any = None, **_facts: Any) -> None:
         if work is not None:
             work.error_type = error_type(type(exception))
             work.error = exception
+        if work is None or not is_marked(exception, work.started_s):
+            forget_mark(exception)  # which was another one's
         record_error(REGISTRY, exception, {"celery.task_name": _name(sender)})
+        mark_recorded(exception)  # Celery is about to log it
     except Exception as error:
         told("celery", error)
 

@@ -10,6 +10,7 @@ from typing import Any
 from probekit.integrations.libraries.figures import told
 from probekit.integrations.libraries.patching import Patches
 from probekit.model import SEVERITY_ERROR, SEVERITY_FATAL
+from probekit.recording.errors.seen import recorded
 from probekit.recording.events import record_error
 from probekit.recording.registry import REGISTRY
 
@@ -27,11 +28,13 @@ def _chain_sys(patches: Patches, module: Any) -> None:
 
     def on_exception(kind: Any, error: Any, trace: Any) -> None:
         _record(patches, error, SEVERITY_FATAL)
-        excepthook(kind, error, trace)
+        with recorded(error):  # whoever comes next may log it
+            excepthook(kind, error, trace)
 
     def on_unraisable(unraisable: Any) -> None:
         _record(patches, unraisable.exc_value, SEVERITY_ERROR)
-        unraisablehook(unraisable)
+        with recorded(unraisable.exc_value):
+            unraisablehook(unraisable)
 
     patches.replace(module, "excepthook", on_exception)
     patches.replace(module, "unraisablehook", on_unraisable)
@@ -42,7 +45,8 @@ def _chain_threading(patches: Patches, module: Any) -> None:
 
     def on_exception(args: Any) -> None:
         _record(patches, args.exc_value, SEVERITY_ERROR)
-        excepthook(args)
+        with recorded(args.exc_value):
+            excepthook(args)
 
     patches.replace(module, "excepthook", on_exception)
 

@@ -1,11 +1,13 @@
 """Whether an exception on its way outward is recorded already.
 
 One error is recorded once, at the innermost place that saw it. Probes leave their
-frame in the traceback; a job, which has no frame there, says so here: with the place
-in the application that its block ended at, for the number of an exception that is gone
-comes back with another one.
+frame in the traceback. Jobs and requests, which have none there, say so here: with the
+frame of the application that the error had come to, for the number of an exception
+that is gone comes back with the next one.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from time import perf_counter
 
 from probekit.hints import TYPE_CHECKING, NamedTuple
@@ -23,6 +25,7 @@ _CALLERS_LIMIT = 20  # frames between a context manager's generator and its ``wi
 class Mark(NamedTuple):
     """Where an exception was recorded; numbers only, nothing keeps it alive."""
 
+    frame_id: int
     code_id: int
     instruction: int
     at_s: float
@@ -31,8 +34,26 @@ class Mark(NamedTuple):
 _marks: "dict[int, Mark]" = {}  # by the number of the exception
 
 
+def is_new(error: BaseException, since_s: float) -> bool:
+    """Say whether *error* is still to be recorded, by whoever asks and marks it then.
+
+    Args:
+        error: What is on its way.
+        since_s: When the job or the request began, ``perf_counter()`` seconds: what
+            was recorded before had the same number only, and its mark is dropped.
+
+    """
+    if is_marked(error, since_s) or _has_met_a_probe(error):
+        return False
+    forget_mark(error)
+    return True
+
+
 def mark_recorded(error: BaseException) -> None:
-    """Say that *error*, which is about to go on outward, is recorded; any thread."""
+    """Say that *error*, which is about to go on outward, is recorded; any thread.
+
+    To be called at places where every error that passes is recorded or forgotten.
+    """
     trace = error.__traceback__
     if trace is None:  # never raised, it cannot go on
         return
@@ -42,50 +63,52 @@ def mark_recorded(error: BaseException) -> None:
         trace = trace.tb_next
     if len(_marks) >= MARKS_LIMIT:
         _marks.clear()
-    code_id = id(trace.tb_frame.f_code)
-    _marks[id(error)] = Mark(code_id, trace.tb_lasti, perf_counter())
+    _marks[id(error)] = Mark(*_place_of(trace), perf_counter())
 
 
 def forget_mark(error: BaseException) -> None:
-    """Say that *error* is another one than what had its number."""
+    """Say that *error* goes no further, or was not recorded at all."""
     _marks.pop(id(error), None)
 
 
+@contextmanager
+def recorded(error: object) -> "Iterator[None]":
+    """Have *error* be a recorded one while the block runs: others are told of it."""
+    if not isinstance(error, Exception):
+        yield
+        return
+    mark_recorded(error)
+    try:
+        yield
+    finally:
+        forget_mark(error)
+
+
 def is_marked(error: BaseException, since_s: float = 0.0) -> bool:
-    """Say whether :func:`mark_recorded` was told of *error*.
-
-    Whatever passes the place of a mark has left a job there, which recorded it.
-
-    Args:
-        error: What is on its way.
-        since_s: Not before this moment, ``perf_counter()`` seconds: a job asks for
-            what was told during its own run.
-
-    """
+    """Say whether :func:`mark_recorded` was told of *error* since a moment."""
     mark = _marks.get(id(error))
     if mark is None or mark.at_s < since_s:
         return False
-    return any(
-        id(trace.tb_frame.f_code) == mark.code_id and trace.tb_lasti == mark.instruction
-        for trace in _walk(error)
-    )
+    return any(_place_of(trace) == mark[:3] for trace in _walk(error))
 
 
-def is_recorded(error: BaseException, since_s: float = 0.0) -> bool:
-    """Say whether a probe has seen *error* or somebody has marked it."""
-    if is_marked(error, since_s):
-        return True
+def _has_met_a_probe(error: BaseException) -> bool:
     codes = (trace.tb_frame.f_code for trace in _walk(error))
     return any(code.co_filename == FILENAME or is_woven(code) for code in codes)
 
 
-def _walk(error: BaseException) -> "list[TracebackType]":
-    traces: list[TracebackType] = []
+def _walk(error: BaseException) -> "Iterator[TracebackType]":
     trace = error.__traceback__
-    while trace is not None and len(traces) < WALK_LIMIT:
-        traces.append(trace)
+    for _ in range(WALK_LIMIT):
+        if trace is None:
+            break
+        yield trace
         trace = trace.tb_next
-    return traces
+
+
+def _place_of(trace: "TracebackType") -> "tuple[int, int, int]":
+    frame = trace.tb_frame
+    return id(frame), id(frame.f_code), trace.tb_lasti
 
 
 def _is_caller(caller: "FrameType", called: "FrameType") -> bool:

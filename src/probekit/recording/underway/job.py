@@ -15,7 +15,7 @@ from probekit.errors import ConfigError
 from probekit.naming import VALUE_LIMIT
 from probekit.notice import notice
 from probekit.recording.attributes import clean, encodable, type_name
-from probekit.recording.errors.seen import forget_mark, is_recorded, mark_recorded
+from probekit.recording.errors.seen import is_new, mark_recorded
 from probekit.recording.events import record_error
 from probekit.recording.instruments import gauge, histogram, up_down_counter
 from probekit.recording.quiet import is_disabled
@@ -214,7 +214,6 @@ def _ended(
             unit="s",
             description="When the job last succeeded, seconds since 1970.",
         ).set(time.time(), attributes)
-    if failed and error is not None and not is_recorded(error, began_s):
-        forget_mark(error)
+    if failed and error is not None and is_new(error, began_s):
         record_error(REGISTRY, error, attributes)
         mark_recorded(error)
