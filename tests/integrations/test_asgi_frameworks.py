@@ -21,9 +21,6 @@ from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 
 from probekit.integrations.asgi import ProbekitMiddleware
-from probekit.integrations.logging import Handler
-from probekit.recording.errors.problems import Problems
-from probekit.recording.registry import REGISTRY
 
 BACKGROUND = "probekit.http.server.background.duration"
 SOCKETS = "probekit.websocket.duration"
@@ -375,16 +372,7 @@ def behind_a_server(app):
     return served
 
 
-@pytest.fixture
-def logged(monkeypatch):
-    """Everything that is logged is recorded."""
-    handler = Handler()
-    logging.getLogger().addHandler(handler)
-    monkeypatch.setattr(REGISTRY, "problems", Problems(REGISTRY))
-    yield
-    logging.getLogger().removeHandler(handler)
-
-
+@pytest.mark.usefixtures("logged")
 @pytest.mark.parametrize(
     "make",
     [
@@ -394,7 +382,7 @@ def logged(monkeypatch):
         quart_app,
     ],
 )
-def test_an_error_that_framework_and_server_log_as_well_counts_once(make, logged):
+def test_an_error_that_framework_and_server_log_as_well_counts_once(make):
     told = told_of(behind_a_server(make()), *["/broken"] * 20)
 
     assert 20 == sum(problem.count for problem in told.problems)

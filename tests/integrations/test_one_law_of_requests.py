@@ -18,7 +18,6 @@ from werkzeug.test import EnvironBuilder
 import probekit
 from cuts import Late, cuts
 from probekit.integrations.flask import Probekit
-from probekit.integrations.logging import Handler
 from probekit.integrations.wsgi import ProbekitMiddleware
 from probekit.integrations.wsgi_exchange import KEY, REMOTE
 from probekit.recording.errors.problems import Problems
@@ -310,30 +309,21 @@ def behind_a_server(application):
     return served
 
 
-@pytest.fixture
-def logged(monkeypatch):
-    """Everything that is logged is recorded, and what becomes of errors is told."""
-    handler = Handler()
-    logging.getLogger().addHandler(handler)
-    monkeypatch.setattr(REGISTRY, "problems", Problems(REGISTRY))
-    Told()
-    yield lambda: sum(found.count for found in Told().problems)
-    logging.getLogger().removeHandler(handler)
-
-
+@pytest.mark.usefixtures("logged")
 @pytest.mark.parametrize("way", WAYS)
-def test_an_error_that_framework_and_server_log_as_well_counts_once(way, logged):
+def test_an_error_that_framework_and_server_log_as_well_counts_once(way):
     application = behind_a_server(made(way))
     for _ in range(20):
         environ = EnvironBuilder("/broken").get_environ()
         for _ in application(environ, lambda *_: lambda _: None):
             pass
 
-    assert 20 == logged()
+    assert 20 == sum(found.count for found in Told().problems)
 
 
+@pytest.mark.usefixtures("logged")
 @pytest.mark.parametrize("way", UNWATCHED)
-def test_an_error_of_a_request_that_nobody_watches_counts_if_it_is_logged(way, logged):
+def test_an_error_of_a_request_that_nobody_watches_counts_if_it_is_logged(way):
     """Also where its number is that of one that has counted."""
     watched, unwatched = made(way), UNWATCHED[way]()
     for _ in range(20):
@@ -342,7 +332,7 @@ def test_an_error_of_a_request_that_nobody_watches_counts_if_it_is_logged(way, l
             for _ in application(environ, lambda *_: lambda _: None):
                 pass
 
-    assert 40 == logged()
+    assert 40 == sum(found.count for found in Told().problems)
 
 
 # -- what a handler of a signal cuts --------------------------------------------------
