@@ -3,14 +3,12 @@
 import asyncio
 import contextlib
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from time import time
 
 import pytest
 
 import probekit
 from probekit.errors import ConfigError
-from probekit.recording.errors import seen
 from probekit.recording.registry import REGISTRY
 
 
@@ -134,115 +132,6 @@ def test_each_of_many_failures_in_a_row_is_recorded():
             raise ReportError
 
     assert [20] == [problem.count for problem in Told().harvest.problems]
-
-
-def fail(kind):
-    raise kind
-
-
-@probekit.job("nightly")
-def fail_at_night(kind):
-    raise kind
-
-
-def use_of_what(run, use, *arguments):
-    """What *use* says of the error that *run* raises; the error is gone then."""
-    try:
-        run(*arguments)
-    except Exception as error:
-        return use(error)
-
-
-@pytest.mark.parametrize("kind", [ReportError, ValueError])
-def test_an_error_with_the_number_of_one_that_is_gone_is_recorded(kind):
-    marked = set()
-
-    def record(error):
-        if id(error) not in marked:
-            return False
-        Told()
-        probekit.record_exception(error)
-        return True
-
-    for _ in range(1000):
-        marked.add(use_of_what(fail_at_night, id, kind))
-        if use_of_what(fail, record, kind):
-            break
-
-    assert [1] == [problem.count for problem in Told().harvest.problems]
-
-
-@contextlib.contextmanager
-def nightly():
-    with probekit.job("nightly"):
-        yield
-
-
-@contextlib.asynccontextmanager
-async def also_nightly():
-    async with probekit.job("nightly"):
-        yield
-
-
-def in_a_block():
-    with probekit.job("nightly"):
-        raise ReportError
-
-
-def in_a_generators_block():
-    with nightly(), nightly():
-        raise ReportError
-
-
-def in_a_stack():
-    with contextlib.ExitStack() as stack:
-        stack.enter_context(probekit.job("nightly"))
-        raise ReportError
-
-
-async def in_an_asynchronous_generators_block():
-    async with also_nightly(), also_nightly():
-        raise ReportError
-
-
-def on_another_thread():
-    with ThreadPoolExecutor(1) as pool:
-        pool.submit(in_a_block).result()
-
-
-@pytest.mark.parametrize(
-    "run",
-    [
-        in_a_block,
-        probekit.job("nightly")(in_a_block),
-        lambda: fail_at_night(ValueError),
-        in_a_generators_block,
-        in_a_stack,
-        lambda: asyncio.run(in_an_asynchronous_generators_block()),
-        on_another_thread,
-    ],
-)
-def test_an_error_that_a_job_has_recorded_is_not_counted_again_further_out(run):
-    for _ in range(3):
-        use_of_what(run, probekit.record_exception)
-
-    assert [3] == [problem.count for problem in Told().harvest.problems]
-
-
-def test_marks_of_errors_that_went_nowhere_are_bounded(monkeypatch):
-    monkeypatch.setattr("probekit.recording.errors.seen.MARKS_LIMIT", 3)
-    marks = seen._marks
-    errors = []
-    for _ in range(10):
-        with contextlib.suppress(ReportError):
-            try:
-                in_a_block()
-            except ReportError as error:
-                errors.append(error)
-                raise
-
-    assert 1 <= len(marks) <= 3
-    assert seen.is_marked(errors[-1])
 
 
 def test_a_decorated_function_runs_a_job_at_each_call_on_any_thread():

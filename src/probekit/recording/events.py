@@ -67,7 +67,7 @@ def record_exception(
     attributes: "Mapping[str, Any] | None" = None,
     severity: int = SEVERITY_ERROR,
 ) -> None:
-    """Record an exception that the application has handled.
+    """Record an exception that the application has handled, or raises again.
 
     It makes an event named ``exception`` and counts in its problem. An exception that
     a probe, a job or a request has recorded on its way is not counted again; with

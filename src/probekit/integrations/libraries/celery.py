@@ -227,8 +227,8 @@ def _failure(sender: Any = None, exception: Any = None, **_facts: Any) -> None:
         if work is not None:
             work.error_type = error_type(type(exception))
             work.error = exception
-        if work is None or not is_marked(exception, work.started_s):
-            forget_mark(exception)  # which was another one's
+        is_known = work is not None and is_marked(exception, work.started_s)
+        (mark_recorded if is_known else forget_mark)(exception)
         record_error(REGISTRY, exception, {"celery.task_name": _name(sender)})
         mark_recorded(exception)  # Celery is about to log it
     except Exception as error:

@@ -89,6 +89,10 @@ class Problems:
         if is_counted:
             return
         try:
+            from probekit.recording.errors.seen import is_marked
+
+            if is_marked(error, started_s):
+                return
             group = self._group(type_name(type(error)), trace, own)
             if group is None:
                 return
@@ -227,7 +231,7 @@ class Problems:
         One that a probe or a job has counted already is not counted again;
         attributes, if any are given, still make an event.
         """
-        from probekit.recording.errors.seen import is_marked
+        from probekit.recording.errors.seen import is_marked, mark_recorded
 
         trace = error.__traceback__
         own, is_counted = self._own_frames(error, trace, _EVER)
@@ -241,6 +245,7 @@ class Problems:
         now_s = perf_counter()
         if not is_counted:
             group.times_s.append(now_s)
+            mark_recorded(error, is_sure=False)
         counted = not is_counted
         self.sample(group, error, attributes, now_s, severity, counted=counted)
 

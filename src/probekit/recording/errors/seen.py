@@ -1,9 +1,13 @@
 """Whether an exception on its way outward is recorded already.
 
 One error is recorded once, at the innermost place that saw it. Probes leave their
-frame in the traceback. Jobs and requests, which have none there, say so here: with the
-frame of the application that the error had come to, for the number of an exception
-that is gone comes back with the next one.
+frame in the traceback. Others, which have none there, say so here: with the frame of
+the application that the error had come to, for the number of an exception that is gone
+comes back with the next one.
+
+Jobs and requests see every error that passes their place: their marks are sure. Who
+logs an error may let the next one pass: such a mark is believed only by those who know
+when they began, and ask for what came since.
 """
 
 from collections.abc import Iterator
@@ -29,6 +33,7 @@ class Mark(NamedTuple):
     code_id: int
     instruction: int
     at_s: float
+    is_sure: bool
 
 
 _marks: "dict[int, Mark]" = {}  # by the number of the exception
@@ -49,10 +54,13 @@ def is_new(error: BaseException, since_s: float) -> bool:
     return True
 
 
-def mark_recorded(error: BaseException) -> None:
-    """Say that *error*, which is about to go on outward, is recorded; any thread.
+def mark_recorded(error: BaseException, *, is_sure: bool = True) -> None:
+    """Say that *error*, which may be about to go on outward, is recorded; any thread.
 
-    To be called at places where every error that passes is recorded or forgotten.
+    Args:
+        error: The exception.
+        is_sure: Whether every error that passes this place is recorded or forgotten.
+
     """
     trace = error.__traceback__
     if trace is None:  # never raised, it cannot go on
@@ -63,7 +71,7 @@ def mark_recorded(error: BaseException) -> None:
         trace = trace.tb_next
     if len(_marks) >= MARKS_LIMIT:
         _marks.clear()
-    _marks[id(error)] = Mark(*_place_of(trace), perf_counter())
+    _marks[id(error)] = Mark(*_place_of(trace), perf_counter(), is_sure)
 
 
 def forget_mark(error: BaseException) -> None:
@@ -84,10 +92,19 @@ def recorded(error: object) -> "Iterator[None]":
         forget_mark(error)
 
 
-def is_marked(error: BaseException, since_s: float = 0.0) -> bool:
-    """Say whether :func:`mark_recorded` was told of *error* since a moment."""
+def is_marked(error: BaseException, since_s: "float | None" = None) -> bool:
+    """Say whether :func:`mark_recorded` was told of *error*.
+
+    Args:
+        error: The exception.
+        since_s: Not before this moment, ``perf_counter()`` seconds; None for whenever,
+            and then a mark has to be sure.
+
+    """
     mark = _marks.get(id(error))
-    if mark is None or mark.at_s < since_s:
+    if mark is None:
+        return False
+    if not mark.is_sure if since_s is None else mark.at_s < since_s:
         return False
     return any(_place_of(trace) == mark[:3] for trace in _walk(error))
 
