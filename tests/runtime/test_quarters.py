@@ -2,6 +2,7 @@
 
 import pytest
 
+from probekit.clock import SYSTEM_CLOCK
 from probekit.errors import BufferFailed
 from probekit.recording.registry import Registry
 from probekit.runtime.overhead import Overhead
@@ -17,7 +18,7 @@ def quarters(tmp_path):
     made = Quarters(settings, registry, overhead, on_move=journals.append)
     made.journals = journals
     yield made
-    made.finish(0.0)
+    made.finish(SYSTEM_CLOCK.monotonic_s() + 5)
     made.hold_still().release()
 
 
@@ -29,6 +30,7 @@ def test_who_finds_on_the_first_step_that_the_buffer_cannot_be_used_leads_in_mem
 
     def start():
         leader._on_unusable(BufferFailed("the disk is gone"))
+        leader.stand_aside()
         return True
 
     monkeypatch.setattr(leader, "start", start)
@@ -39,7 +41,6 @@ def test_who_finds_on_the_first_step_that_the_buffer_cannot_be_used_leads_in_mem
     assert quarters.places is None
     assert [quarters.crew.journal] == quarters.journals
     assert "the disk is gone" == quarters.trouble
-    leader.finish(0.0)
 
 
 def test_before_anybody_is_to_serve_a_buffer_that_cannot_be_used_starts_nobody(
