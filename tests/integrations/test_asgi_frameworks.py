@@ -302,7 +302,7 @@ def test_fastapis_websocket_has_its_route():
 
 
 def quart_app():
-    app = quart.Quart("shop")
+    app = quart.Quart("quart_shop")
 
     @app.get("/orders/<int:number>")
     async def order(number):

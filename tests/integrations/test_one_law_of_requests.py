@@ -84,7 +84,7 @@ def told_by_hand():
 
 
 def flask_app(around=None, *, watch=Probekit):
-    app = flask.Flask("shop")
+    app = flask.Flask("lawful_shop")  # its logger is its own
     app.add_url_rule("/orders/<int:number>", "order", lambda number: order())
     app.add_url_rule("/broken", "broken", broken)
     app.add_url_rule("/timeout", "timeout", timeout)

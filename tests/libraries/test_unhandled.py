@@ -64,7 +64,7 @@ def test_what_the_applications_own_hook_logs_is_not_counted_again(
     recorded, monkeypatch
 ):
     def logs(kind, error, trace):
-        logging.getLogger("shop").critical("dying", exc_info=(kind, error, trace))
+        logging.getLogger("shop.hook").critical("dying", exc_info=(kind, error, trace))
 
     monkeypatch.setattr(sys, "excepthook", logs)
     libraries.instrument_libraries(["unhandled", "logging"])

@@ -23,11 +23,11 @@ class ReportError(Exception):
 def counted(monkeypatch):
     """Says how many errors were counted; what is logged is recorded."""
     handler = Handler()
-    logging.getLogger("shop").addHandler(handler)
+    logging.getLogger("shop.reports").addHandler(handler)
     monkeypatch.setattr(REGISTRY, "problems", Problems(REGISTRY))
     REGISTRY.drain()
     yield lambda: sum(problem.count for problem in REGISTRY.drain().problems)
-    logging.getLogger("shop").removeHandler(handler)
+    logging.getLogger("shop.reports").removeHandler(handler)
     REGISTRY.drain()
 
 
@@ -143,7 +143,7 @@ def test_marks_of_errors_that_went_nowhere_are_bounded(monkeypatch):
 
 
 def log(error):
-    logging.getLogger("shop").error("no report", exc_info=error)
+    logging.getLogger("shop.reports").error("no report", exc_info=error)
 
 
 def report(kind, note):
