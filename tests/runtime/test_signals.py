@@ -56,7 +56,7 @@ print("recorded", recorded)
 
 
 @pytest.mark.parametrize("buffer", ["", ":memory:"], ids=["file", "memory"])
-@pytest.mark.parametrize("interrupted, step", [("begin", 20), ("end", 3), ("flush", 1)])
+@pytest.mark.parametrize("interrupted, step", [("begin", 60), ("end", 3), ("flush", 1)])
 def test_whatever_a_handler_does_all_arrives_once_and_nothing_stays(
     stage, interrupted, step, buffer
 ):
