@@ -46,7 +46,7 @@ SLOW = HEAVY | {
     "probekit.scrub",
     "probekit.recording.hook.discovery",
 }
-DECORATED_MODULES = 69  # ours and the standard library's
+DECORATED_MODULES = 70  # ours and the standard library's
 
 
 def run(program):
@@ -99,6 +99,27 @@ def test_the_first_decoration_loads_neither_typing_nor_what_reads_source():
     assert "4" == answer
     assert not SLOW & set(modules)
     assert len(modules) <= DECORATED_MODULES
+
+
+def test_a_first_error_loads_nothing():
+    """A fork meanwhile would leave the module locked in the child for ever."""
+    out = run(
+        """
+        import sys
+        from probekit import count, event, probe, record_exception
+        @probe
+        def fail(): return 1 / 0
+        count("shop.orders"); event("paid")
+        before = set(sys.modules)
+        try: fail()
+        except ZeroDivisionError as error: record_exception(error)
+        try: {}["x"]
+        except KeyError as error: record_exception(error)
+        print(*sorted(set(sys.modules) - before))
+        """,
+    )
+
+    assert "" == out.strip()
 
 
 def test_what_stands_in_for_typing_serves_every_way_of_recording():

@@ -11,7 +11,7 @@ from weakref import WeakSet
 from probekit.integrations.libraries.figures import Durations, told
 from probekit.integrations.libraries.patching import Patches
 from probekit.passing import let_pass
-from probekit.recording.errors.seen import recorded
+from probekit.recording.errors.seen import Recorded
 from probekit.recording.events import record_error
 from probekit.recording.registry import REGISTRY
 
@@ -106,5 +106,5 @@ def _unawaited(wrapped: Any, _loop: Any, args: Any, kwargs: Any) -> Any:
             record_error(REGISTRY, error)
     except Exception as failure:
         told("asyncio", failure)
-    with recorded(error):  # it is about to be logged
+    with Recorded(error):  # it is about to be logged
         return wrapped(*args, **kwargs)

@@ -10,7 +10,7 @@ from typing import Any
 from probekit.integrations.libraries.figures import told
 from probekit.integrations.libraries.patching import Patches
 from probekit.model import SEVERITY_ERROR, SEVERITY_FATAL
-from probekit.recording.errors.seen import recorded
+from probekit.recording.errors.seen import Recorded
 from probekit.recording.events import record_error
 from probekit.recording.registry import REGISTRY
 
@@ -28,12 +28,12 @@ def _chain_sys(patches: Patches, module: Any) -> None:
 
     def on_exception(kind: Any, error: Any, trace: Any) -> None:
         _record(patches, error, SEVERITY_FATAL)
-        with recorded(error):  # whoever comes next may log it
+        with Recorded(error):  # whoever comes next may log it
             excepthook(kind, error, trace)
 
     def on_unraisable(unraisable: Any) -> None:
         _record(patches, unraisable.exc_value, SEVERITY_ERROR)
-        with recorded(unraisable.exc_value):
+        with Recorded(unraisable.exc_value):
             unraisablehook(unraisable)
 
     patches.replace(module, "excepthook", on_exception)
@@ -45,7 +45,7 @@ def _chain_threading(patches: Patches, module: Any) -> None:
 
     def on_exception(args: Any) -> None:
         _record(patches, args.exc_value, SEVERITY_ERROR)
-        with recorded(args.exc_value):
+        with Recorded(args.exc_value):
             excepthook(args)
 
     patches.replace(module, "excepthook", on_exception)

@@ -12,6 +12,7 @@ from probekit.hints import TYPE_CHECKING, Any, TypeAlias
 from probekit.notice import notice
 from probekit.recording.attributes import type_name
 from probekit.recording.errors.group import Group, Sample
+from probekit.recording.errors.seen import is_marked, mark_recorded
 from probekit.recording.errors.stack import (
     WALK_LIMIT,
     culprit_of,
@@ -89,8 +90,6 @@ class Problems:
         if is_counted:
             return
         try:
-            from probekit.recording.errors.seen import is_marked
-
             if is_marked(error, started_s):
                 return
             group = self._group(type_name(type(error)), trace, own)
@@ -231,8 +230,6 @@ class Problems:
         One that a probe or a job has counted already is not counted again;
         attributes, if any are given, still make an event.
         """
-        from probekit.recording.errors.seen import is_marked, mark_recorded
-
         trace = error.__traceback__
         own, is_counted = self._own_frames(error, trace, _EVER)
         is_counted = is_counted or is_marked(error)

@@ -10,8 +10,6 @@ logs an error may let the next one pass: such a mark is believed only by those w
 when they began, and ask for what came since.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from time import perf_counter
 
 from probekit.hints import TYPE_CHECKING, NamedTuple
@@ -20,6 +18,7 @@ from probekit.recording.template import FILENAME
 from probekit.recording.woven import is_woven
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import FrameType, TracebackType
 
 MARKS_LIMIT = 1000  # then all are forgotten; most errors end where they are marked
@@ -79,17 +78,24 @@ def forget_mark(error: BaseException) -> None:
     _marks.pop(id(error), None)
 
 
-@contextmanager
-def recorded(error: object) -> "Iterator[None]":
-    """Have *error* be a recorded one while the block runs: others are told of it."""
-    if not isinstance(error, Exception):
-        yield
-        return
-    mark_recorded(error)
-    try:
-        yield
-    finally:
-        forget_mark(error)
+class Recorded:
+    """A block in which an error is a recorded one: others are told of it there."""
+
+    __slots__ = ("_error",)
+
+    def __init__(self, error: object) -> None:
+        """Do nothing for what is no ``Exception``."""
+        self._error = error if isinstance(error, Exception) else None
+
+    def __enter__(self) -> None:
+        """Begin."""
+        if self._error is not None:
+            mark_recorded(self._error)
+
+    def __exit__(self, *_: object) -> None:
+        """End."""
+        if self._error is not None:
+            forget_mark(self._error)
 
 
 def is_marked(error: BaseException, since_s: "float | None" = None) -> bool:
