@@ -46,7 +46,7 @@ SLOW = HEAVY | {
     "probekit.scrub",
     "probekit.recording.hook.discovery",
 }
-DECORATED_MODULES = 70  # ours and the standard library's
+DECORATED_MODULES = 48  # ours; the standard library's differ from Python to Python
 
 
 def run(program):
@@ -98,7 +98,8 @@ def test_the_first_decoration_loads_neither_typing_nor_what_reads_source():
 
     assert "4" == answer
     assert not SLOW & set(modules)
-    assert len(modules) <= DECORATED_MODULES
+    ours = [name for name in modules if name.split(".")[0] == "probekit"]
+    assert len(ours) <= DECORATED_MODULES
 
 
 def test_a_first_error_loads_nothing():
