@@ -64,6 +64,8 @@ def test_totals_over_preloaded_workers_are_exact(
         "BUFFER": str(program.buffer),
         "RECEIVER": receiver.url,
         "SHIPPER": shipper,
+        # From 3.12 on Python warns of any fork beside a thread; ours are ready for it.
+        "PYTHONWARNINGS": "default,ignore::DeprecationWarning:gunicorn.arbiter",
     }
     server = subprocess.Popen(
         [
