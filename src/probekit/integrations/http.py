@@ -154,8 +154,8 @@ def error_type(error: BaseException) -> str:
 def record_unhandled(error: Exception, answer: Answer, began_s: float) -> None:
     """Record an exception that left the application, with its request.
 
-    One that a probe or a job has seen on its way is recorded already, at a better
-    place.
+    One that was recorded on its way, by a probe, a job or the application's own log,
+    is not recorded again: that was a better place.
 
     Args:
         error: What nobody handled; nothing of it is kept.

@@ -227,8 +227,10 @@ def _failure(sender: Any = None, exception: Any = None, **_facts: Any) -> None:
         if work is not None:
             work.error_type = error_type(type(exception))
             work.error = exception
-        is_known = work is not None and is_marked(exception, work.started_s)
-        (mark_recorded if is_known else forget_mark)(exception)
+        if work is None or not is_marked(exception, work.started_s):
+            forget_mark(exception)  # of an earlier task's
+        else:
+            mark_recorded(exception)  # also if it was only logged: it counts once
         record_error(REGISTRY, exception, {"celery.task_name": _name(sender)})
         mark_recorded(exception)  # Celery is about to log it
     except Exception as error:

@@ -110,9 +110,8 @@ def is_marked(error: BaseException, since_s: "float | None" = None) -> bool:
     mark = _marks.get(id(error))
     if mark is None:
         return False
-    if not mark.is_sure if since_s is None else mark.at_s < since_s:
-        return False
-    return any(_place_of(trace) == mark[:3] for trace in _walk(error))
+    is_believed = mark.is_sure if since_s is None else mark.at_s >= since_s
+    return is_believed and any(_place_of(trace) == mark[:3] for trace in _walk(error))
 
 
 def _has_met_a_probe(error: BaseException) -> bool:
