@@ -197,6 +197,48 @@ def test_errors_that_are_noted_and_handled_count_each(kind, note, counted):
     assert 20 == counted()
 
 
+@probekit.probe
+def handles_itself(kind, note):
+    """Note what is raised here, and say nothing."""
+    try:
+        raise kind
+    except kind as error:
+        note(error)
+
+
+@probekit.probe
+def handles_what_its_job_raises(kind, _note):
+    try:
+        with probekit.job("nightly"):
+            raise kind
+    except kind:
+        pass
+
+
+@probekit.probe
+def notes_and_raises(kind, note):
+    try:
+        raise kind
+    except kind as error:
+        note(error)
+        raise
+
+
+@pytest.mark.parametrize("note", [log, probekit.record_exception])
+@pytest.mark.parametrize("kind", [ReportError, ValueError])
+@pytest.mark.parametrize(
+    "run", [handles_itself, handles_what_its_job_raises, notes_and_raises]
+)
+def test_an_error_that_a_probed_function_handles_in_its_own_frame_counts(
+    run, kind, note, counted
+):
+    """It has not left the function, whose probe does not see it, or not yet."""
+    for _ in range(20):
+        use_of_what(run, str, kind, note)
+
+    assert 20 == counted()
+
+
 @pytest.mark.parametrize("kind", [ReportError, ValueError])
 @pytest.mark.parametrize("run", [in_a_request, in_a_job])
 def test_an_error_counts_in_a_run_of_its_own_though_the_last_one_was_noted(

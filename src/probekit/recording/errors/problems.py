@@ -12,7 +12,7 @@ from probekit.hints import TYPE_CHECKING, Any, TypeAlias
 from probekit.notice import notice
 from probekit.recording.attributes import type_name
 from probekit.recording.errors.group import Group, Sample
-from probekit.recording.errors.seen import is_marked, mark_recorded
+from probekit.recording.errors.seen import catcher_of, is_marked, mark_recorded
 from probekit.recording.errors.stack import (
     WALK_LIMIT,
     culprit_of,
@@ -231,7 +231,7 @@ class Problems:
         attributes, if any are given, still make an event.
         """
         trace = error.__traceback__
-        own, is_counted = self._own_frames(error, trace, _EVER)
+        own, is_counted = self._own_frames(error, trace, _EVER, catcher_of(error))
         is_counted = is_counted or is_marked(error)
         if is_counted and not attributes:
             return

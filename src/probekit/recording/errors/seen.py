@@ -10,6 +10,7 @@ logs an error may let the next one pass: such a mark is believed only by those w
 when they began, and ask for what came since.
 """
 
+import sys
 from time import perf_counter
 
 from probekit.hints import TYPE_CHECKING, NamedTuple
@@ -114,9 +115,27 @@ def is_marked(error: BaseException, since_s: "float | None" = None) -> bool:
     return is_believed and any(_place_of(trace) == mark[:3] for trace in _walk(error))
 
 
+def catcher_of(error: BaseException) -> "FrameType | None":
+    """Return the frame that handles *error* now; None where all have been left.
+
+    A woven function that handles an error itself has not let it out, nor counted it.
+    """
+    trace = error.__traceback__
+    if trace is None:
+        return None
+    # Kept in no local: a frame that knows itself would keep the error alive.
+    is_running = _is_caller(trace.tb_frame, sys._getframe(), WALK_LIMIT)  # noqa: SLF001
+    return trace.tb_frame if is_running else None
+
+
 def _has_met_a_probe(error: BaseException) -> bool:
-    codes = (trace.tb_frame.f_code for trace in _walk(error))
-    return any(code.co_filename == FILENAME or is_woven(code) for code in codes)
+    catcher = catcher_of(error)
+    frames = (trace.tb_frame for trace in _walk(error))
+    return any(
+        frame.f_code.co_filename == FILENAME or is_woven(frame.f_code)
+        for frame in frames
+        if frame is not catcher
+    )
 
 
 def _walk(error: BaseException) -> "Iterator[TracebackType]":
@@ -133,9 +152,11 @@ def _place_of(trace: "TracebackType") -> "tuple[int, int, int]":
     return id(frame), id(frame.f_code), trace.tb_lasti
 
 
-def _is_caller(caller: "FrameType", called: "FrameType") -> bool:
+def _is_caller(
+    caller: "FrameType", called: "FrameType", most: int = _CALLERS_LIMIT
+) -> bool:
     frame = called.f_back
-    for _ in range(_CALLERS_LIMIT):
+    for _ in range(most):
         if frame is None or frame is caller:
             break
         frame = frame.f_back
